@@ -1,0 +1,51 @@
+/**
+ * Every limit of the server in one place. A limit that an operator may change has a place in the configuration
+ * (src/cli/configuration) whose default is the value here.
+ */
+import { assert } from './assert.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** The limits, with their units in their names. */
+export const LIMITS = {
+  // Messages.
+  messageSizeBytesDefault: 16 * MIB,
+  messageSizeBytesMax: 56 * MIB,
+  headerNestingMax: 32,
+  headerEntriesMax: 4096,
+  nameSizeBytesMax: 255,
+  delayMsMax: 10 * 366 * 24 * 3600 * 1000,
+  // Journal.
+  segmentSizeBytes: 64 * MIB,
+  chunkSizeBytes: 4 * MIB,
+  recordSizeBytesMax: 60 * MIB,
+  cacheSizeBytes: 48 * MIB,
+  readBlockSizeBytes: 1 * MIB,
+  readCacheSizeBytes: 32 * MIB,
+  unsyncedSizeBytesMax: 64 * MIB,
+  // Connections.
+  connectionsMaxDefault: 20_000,
+  handshakeTimeoutMs: 10_000,
+  frameSizeBytesDefault: 128 * KIB,
+  frameSizeBytesMin: 4096,
+  /** Before login nothing larger than this is read, whatever was negotiated later. */
+  frameSizeBytesBeforeLogin: 4096,
+  channelsPerConnectionMax: 2047,
+  heartbeatSecondsDefault: 60,
+  outputSizeBytesMax: 1 * MIB,
+  unfinishedContentSizeBytesMax: 256 * MIB,
+  // Broker.
+  queuesMax: 1_000_000,
+  bindingsMax: 2_000_000,
+  exchangesMax: 100_000,
+  consumersPerChannelMax: 10_000,
+  unsettledPerChannelMax: 1_000_000,
+  deliveriesPerTurnMax: 2_000,
+  deadLetterHopsMax: 128,
+} as const
+
+assert(LIMITS.messageSizeBytesMax + MIB <= LIMITS.recordSizeBytesMax, 'a message of the largest size fits a record')
+assert(LIMITS.recordSizeBytesMax < LIMITS.segmentSizeBytes, 'a record fits a segment')
+assert(LIMITS.chunkSizeBytes <= LIMITS.segmentSizeBytes, 'a chunk fits a segment')
+assert(LIMITS.frameSizeBytesMin <= LIMITS.frameSizeBytesBeforeLogin, 'the smallest frame is readable before login')
