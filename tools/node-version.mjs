@@ -1,0 +1,16 @@
+/**
+ * Loaded before every program of the checkout (`node --import`): says in one sentence what is wrong when the Node.js
+ * that runs is too old for it, instead of letting a syntax error say it. Plain JavaScript, so that an old Node.js can
+ * read it.
+ */
+import process from 'node:process'
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+
+if (major < 24 || (major === 24 && minor < 6)) {
+  process.stderr.write(
+    `waybill: the checkout needs Node.js 24.6 or later and this is ${process.versions.node}: run "npm ci", which brings the pinned one ` +
+      `as the package "node" (it exists for Linux, macOS and Windows on x64 and arm64), or put a newer Node.js first in PATH.\n`,
+  )
+  process.exit(78)
+}
