@@ -51,6 +51,7 @@ export const ERRORS = {
   // Server and command line.
   CONFIGURATION_INVALID: row('server', false, 'The configuration is not valid.', 'Correct the place that the text names.'),
   ADDRESS_IN_USE: row('server', true, 'The address is in use.', 'Stop the other program, or choose another port.'),
+  ADDRESS_REFUSED: row('server', false, 'The machine does not let this server listen on the address.', 'Choose an address of this machine, or another port.'),
   FOLDER_NOT_WRITABLE: row('server', false, 'The data folder cannot be written.', 'Correct its permissions, or choose another folder with --data.'),
 } as const satisfies Record<string, ErrorRow>
 

@@ -27,13 +27,22 @@ export const LIMITS = {
   // Connections.
   connectionsMaxDefault: 20_000,
   handshakeTimeoutMs: 10_000,
+  /** Connections that have not logged in. One more ends the oldest of them, so that strangers cannot lock out users. */
+  handshakesMax: 5_000,
+  tlsHandshakesMax: 1_000,
+  /** How long a connection that is being closed may take to send its last bytes and see the peer's end. */
+  closeTimeoutMs: 5_000,
+  keepAliveMs: 60_000,
   frameSizeBytesDefault: 128 * KIB,
   frameSizeBytesMin: 4096,
   /** Before login nothing larger than this is read, whatever was negotiated later. */
   frameSizeBytesBeforeLogin: 4096,
   channelsPerConnectionMax: 2047,
   heartbeatSecondsDefault: 60,
+  /** Above this nothing more is delivered to a connection until it has read. */
   outputSizeBytesMax: 1 * MIB,
+  /** Above this (replies to requests, which are not held back) its requests are not read any more either. */
+  outputSizeBytesPauseInput: 8 * MIB,
   unfinishedContentSizeBytesMax: 256 * MIB,
   // Broker.
   queuesMax: 1_000_000,
@@ -49,3 +58,5 @@ assert(LIMITS.messageSizeBytesMax + MIB <= LIMITS.recordSizeBytesMax, 'a message
 assert(LIMITS.recordSizeBytesMax < LIMITS.segmentSizeBytes, 'a record fits a segment')
 assert(LIMITS.chunkSizeBytes <= LIMITS.segmentSizeBytes, 'a chunk fits a segment')
 assert(LIMITS.frameSizeBytesMin <= LIMITS.frameSizeBytesBeforeLogin, 'the smallest frame is readable before login')
+assert(LIMITS.outputSizeBytesMax < LIMITS.outputSizeBytesPauseInput, 'deliveries stop before requests do')
+assert(LIMITS.handshakesMax <= LIMITS.connectionsMaxDefault, 'a flood of strangers stays below the limit of connections')

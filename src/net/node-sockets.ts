@@ -1,0 +1,224 @@
+/**
+ * The network of the machine: Node's TCP and TLS sockets behind the interface of socket.ts.
+ *
+ * Every error event is handled here. TCP_NODELAY is always set (output is gathered per turn already), and keep-alive finds
+ * peers that vanished without a word.
+ */
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Server as TlsServer, TLSSocket } from 'node:tls'
+import { WaybillError } from '../base/errors.ts'
+import { LIMITS } from '../base/limits.ts'
+import { formatAddress, plainAddress } from './address.ts'
+import type { ListeningSocket, SocketAcceptor, SocketAddress, SocketEncryption, SocketHandler, Sockets, StreamSocket } from './socket.ts'
+import { peerCertificateOf, type TlsSettings } from './tls.ts'
+
+/** Connections that the operating system holds until they are accepted. */
+const BACKLOG = 4096
+
+/** See the head of this file. */
+export class NodeSockets implements Sockets {
+  async listen(address: SocketAddress, tls: TlsSettings | undefined, acceptor: SocketAcceptor): Promise<ListeningSocket> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: LIMITS.keepAliveMs })
+    const secure = tls === undefined ? undefined : await createTls(tls, acceptor)
+    const listening = new NodeListeningSocket(server, secure, acceptor)
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(listenError(address, error)))
+      server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, () => resolve())
+    })
+    server.removeAllListeners('error')
+    server.on('error', (error) => acceptor.acceptFailed(error, undefined))
+    return listening
+  }
+}
+
+function listenError(address: SocketAddress, error: NodeJS.ErrnoException): WaybillError {
+  const place = formatAddress(address.host, address.port)
+  const options = { cause: error }
+  if (error.code === 'EADDRINUSE') return new WaybillError('ADDRESS_IN_USE', `the address ${place} is in use by another program`, options)
+  if (error.code === 'EACCES')
+    return new WaybillError('ADDRESS_REFUSED', `this user may not listen on ${place} (ports below 1024 need a privilege)`, options)
+  if (error.code === 'EADDRNOTAVAIL') return new WaybillError('ADDRESS_REFUSED', `${place} is not an address of this machine`, options)
+  if (error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN') {
+    return new WaybillError('ADDRESS_REFUSED', `the host name ${address.host} cannot be resolved`, options)
+  }
+  return new WaybillError('ADDRESS_REFUSED', `cannot listen on ${place}: ${error.message}`, options)
+}
+
+/** A TLS server that does not listen itself: accepted sockets are handed to it, so that limits hold before a handshake costs anything. */
+async function createTls(settings: TlsSettings, acceptor: SocketAcceptor): Promise<TlsServer> {
+  const { createServer: createTlsServer } = await import('node:tls')
+  const server = createTlsServer({
+    ...contextOptions(settings),
+    requestCert: settings.verify !== 'none',
+    // A certificate that was asked for and is not valid ends the connection; without one it goes on unless one is required.
+    rejectUnauthorized: settings.verify === 'require',
+    handshakeTimeout: LIMITS.handshakeTimeoutMs,
+  })
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const shown = settings.verify !== 'none' && Object.keys(socket.getPeerCertificate()).length > 0
+    if (shown && !socket.authorized) {
+      acceptor.acceptFailed(new Error(`the client's certificate is not valid: ${String(socket.authorizationError)}`), socket.remoteAddress)
+      socket.destroy()
+      return
+    }
+    accept(socket, encryptionOf(socket, shown), acceptor)
+  })
+  server.on('tlsClientError', (error, socket) => {
+    acceptor.acceptFailed(error, socket.remoteAddress)
+    socket.destroy()
+  })
+  return server
+}
+
+function contextOptions(settings: TlsSettings): object {
+  return {
+    cert: settings.certificate,
+    key: settings.key,
+    ...(settings.passphrase === undefined ? {} : { passphrase: settings.passphrase }),
+    ...(settings.authority === undefined ? {} : { ca: settings.authority }),
+    minVersion: settings.versionMin,
+    honorCipherOrder: true,
+  }
+}
+
+function encryptionOf(socket: TLSSocket, shown: boolean): SocketEncryption {
+  return {
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+    peerCertificate: shown ? peerCertificateOf(socket.getPeerCertificate()) : undefined,
+  }
+}
+
+function accept(socket: Socket, encryption: SocketEncryption | undefined, acceptor: SocketAcceptor): void {
+  // The peer may be gone already: then the addresses are unknown, and there is nobody to serve.
+  if (socket.destroyed || socket.remoteAddress === undefined) {
+    socket.on('error', ignore)
+    socket.destroy()
+    return
+  }
+  acceptor.accepted(new NodeSocket(socket, encryption))
+}
+
+function ignore(): void {
+  // The error of a socket that nobody uses any more changes nothing.
+}
+
+class NodeListeningSocket implements ListeningSocket {
+  readonly #server: Server
+  readonly #tls: TlsServer | undefined
+  #handshakeCount = 0
+
+  constructor(server: Server, tls: TlsServer | undefined, acceptor: SocketAcceptor) {
+    this.#server = server
+    this.#tls = tls
+    server.on('connection', (socket) => {
+      if (!acceptor.mayAccept() || this.#handshakeCount >= LIMITS.tlsHandshakesMax) {
+        socket.on('error', ignore)
+        socket.destroy()
+      } else if (tls === undefined) {
+        accept(socket, undefined, acceptor)
+      } else {
+        this.#handshakeCount++
+        socket.on('error', ignore)
+        tls.emit('connection', socket)
+      }
+    })
+    // Every handshake ends with exactly one of these.
+    tls?.on('secureConnection', () => this.#handshakeCount--)
+    tls?.on('tlsClientError', () => this.#handshakeCount--)
+  }
+
+  get host(): string {
+    const address = this.#server.address()
+    return address !== null && typeof address === 'object' ? address.address : ''
+  }
+
+  get port(): number {
+    const address = this.#server.address()
+    return address !== null && typeof address === 'object' ? address.port : 0
+  }
+
+  useTls(settings: TlsSettings): void {
+    this.#tls?.setSecureContext(contextOptions(settings))
+  }
+
+  async close(): Promise<void> {
+    // Resolves when nothing is accepted any more; Node's own callback would wait for every accepted socket too.
+    this.#server.close()
+  }
+}
+
+/** One accepted socket. */
+class NodeSocket implements StreamSocket {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+  readonly encryption: SocketEncryption | undefined
+  readonly #socket: Socket
+  #handler: SocketHandler | undefined
+  /** Writes that completed at once: their callbacks still come, in order, before that of a write that waits. */
+  #completedCount = 0
+  #error: Error | undefined
+
+  constructor(socket: Socket, encryption: SocketEncryption | undefined) {
+    this.#socket = socket
+    this.encryption = encryption
+    this.remoteAddress = plainAddress(socket.remoteAddress ?? '')
+    this.remotePort = socket.remotePort ?? 0
+    this.localAddress = plainAddress(socket.localAddress ?? '')
+    this.localPort = socket.localPort ?? 0
+    socket.on('error', (error) => (this.#error ??= error))
+  }
+
+  start(handler: SocketHandler): void {
+    this.#handler = handler
+    const socket = this.#socket
+    socket.on('end', () => handler.ended())
+    socket.on('close', () => handler.closed(this.#error))
+    socket.on('data', (chunk: Buffer) => handler.received(chunk))
+  }
+
+  write(buffers: readonly Uint8Array[]): boolean {
+    const socket = this.#socket
+    if (socket.destroyed || socket.writableEnded) return true
+    const last = buffers.length - 1
+    if (last > 0) {
+      socket.cork()
+      for (let i = 0; i < last; i++) socket.write(buffers[i] as Uint8Array)
+      socket.write(buffers[last] as Uint8Array, this.#onWritten)
+      socket.uncork()
+    } else {
+      socket.write(buffers[0] as Uint8Array, this.#onWritten)
+    }
+    // Node decreases the length at once when the operating system took everything in the call.
+    if (socket.writableLength > 0) return false
+    this.#completedCount++
+    return true
+  }
+
+  readonly #onWritten = (error: Error | null | undefined): void => {
+    if (this.#completedCount > 0) {
+      this.#completedCount--
+      return
+    }
+    // After an error `closed` comes, and ends the wait.
+    if (error === null || error === undefined) this.#handler?.written()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+}
