@@ -89,7 +89,7 @@ async function runFiles(stage: Stage, files: readonly string[], tally: Tally, op
     ...(options.namePattern === undefined ? {} : { testNamePatterns: [options.namePattern] }),
   })
   try {
-    for await (const event of stream) tally.take(event)
+    for await (const event of stream as AsyncIterable<TestEvent>) tally.take(event)
   } catch (error) {
     if (!limit.aborted) tally.fail('', stage.name, describe(error))
   }
