@@ -46,7 +46,11 @@ export interface Rabbitmq {
   readonly dataFolder: string
   /** Runs `rabbitmqctl` on this instance. */
   ctl(...parameters: readonly string[]): Promise<ProgramResult>
-  /** Stops the server (or kills it, as a power cut of the process), and starts it on the same data and port. */
+  /** Stops the server (or kills it, as a power cut of the process); its data stays. */
+  halt(options?: { readonly kill?: boolean }): Promise<void>
+  /** Starts it again after `halt`, on the same data and port. */
+  resume(): Promise<void>
+  /** `halt` and `resume`. */
   restart(options?: { readonly kill?: boolean }): Promise<void>
   /** Ends all processes and removes the data. */
   stop(): Promise<void>
@@ -95,6 +99,14 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<Rabbitmq>
     await end('SIGKILL')
     throw error
   })
+  const halt = async ({ kill = false }: { readonly kill?: boolean } = {}): Promise<void> => {
+    await end(kill ? 'SIGKILL' : 'SIGTERM')
+  }
+  const resume = async (): Promise<void> => {
+    epmd = run(await epmdProgram(layout), '-port', String(epmdPort), '-address', '127.0.0.1')
+    server = run('/usr/lib/rabbitmq/bin/rabbitmq-server')
+    await ready()
+  }
   return {
     host: '127.0.0.1',
     port,
@@ -106,11 +118,11 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<Rabbitmq>
       const [file, all] = commandIn(layout, '/usr/lib/rabbitmq/bin/rabbitmqctl', ['-n', nodeName(epmdPort), ...parameters])
       return await runProgram(file, all, { env: environment, timeoutMs: 60_000 })
     },
-    restart: async ({ kill = false } = {}) => {
-      await end(kill ? 'SIGKILL' : 'SIGTERM')
-      epmd = run(await epmdProgram(layout), '-port', String(epmdPort), '-address', '127.0.0.1')
-      server = run('/usr/lib/rabbitmq/bin/rabbitmq-server')
-      await ready()
+    halt,
+    resume,
+    restart: async (options) => {
+      await halt(options)
+      await resume()
     },
     stop: async () => {
       await end('SIGTERM')
@@ -139,8 +151,11 @@ async function prepareTrixie(): Promise<string> {
     await ensureDebianPackages('debootstrap')
     const unfinished = `${root}.unfinished`
     await rm(unfinished, { recursive: true, force: true })
-    const result = await runProgram('debootstrap', ['--variant=minbase', '--include=rabbitmq-server', 'trixie', unfinished], { timeoutMs: 600_000 })
-    if (result.code !== 0) throw new PeerUnavailable(`RabbitMQ 4.0 of Debian trixie: debootstrap failed: ${result.stdout.trim().split('\n').at(-1) ?? ''}`)
+    const result = await runProgram('debootstrap', ['--variant=minbase', '--include=rabbitmq-server', 'trixie', unfinished], {
+      timeoutMs: 600_000,
+    })
+    if (result.code !== 0)
+      throw new PeerUnavailable(`RabbitMQ 4.0 of Debian trixie: debootstrap failed: ${result.stdout.trim().split('\n').at(-1) ?? ''}`)
     await rename(unfinished, root)
   })
   return root
