@@ -74,3 +74,11 @@ export const findListener = (port: number): number | undefined => {
   const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && holdsSocket(name, inodes))
   return pid === undefined ? undefined : Number(pid)
 }
+
+/** When a process was started, as milliseconds of the wall clock; good to a hundredth of a second. */
+export const processStartedAtMs = (pid: number): number => {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const startTicks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
+  const upSeconds = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0])
+  return Date.now() - (upSeconds * 1000 - startTicks * CLOCK_TICK_MS)
+}

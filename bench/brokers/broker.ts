@@ -7,8 +7,10 @@ export interface RunningBroker {
   readonly target: Target
   /** The serving process, when it is on this machine: its memory, time and writes can then be read. */
   pid(): number | undefined
-  /** Stops it (or kills it) and starts it on the same data; absent where the bench didn't start it. */
-  readonly restart?: (options: { readonly kill: boolean }) => Promise<void>
+  /** Stops it (or kills it) with its data left; absent where the bench didn't start it. */
+  readonly halt?: (options: { readonly kill: boolean }) => Promise<void>
+  /** Starts it again on the same data and port. */
+  readonly resume?: () => Promise<void>
   stop(): Promise<void>
 }
 

@@ -16,7 +16,8 @@ export const rabbitmq = (version: RabbitmqVersion): BrokerKind => ({
       version: rabbit.version,
       target: { host: rabbit.host, port: rabbit.port, user: 'guest', password: 'guest', virtualHost: '/' },
       pid: () => findListener(rabbit.port),
-      restart: async (options) => await rabbit.restart(options),
+      halt: async (options) => await rabbit.halt(options),
+      resume: async () => await rabbit.resume(),
       stop: async () => await rabbit.stop(),
     }
   },

@@ -33,8 +33,8 @@ export const waybill = (nodeOptions: readonly string[]): BrokerKind => ({
       version: 'this checkout',
       target: { host: '127.0.0.1', port, user: 'guest', password: 'guest', virtualHost: '/' },
       pid: () => program.pid,
-      restart: async ({ kill }) => {
-        await program.stop(kill ? { signal: 'SIGKILL' } : {})
+      halt: async ({ kill }) => await program.stop(kill ? { signal: 'SIGKILL' } : {}),
+      resume: async () => {
         program = await run()
       },
       stop: async () => {

@@ -45,13 +45,14 @@ process.on('uncaughtException', (error) => {
   setTimeout(() => process.exit(1), 100)
 })
 
+// Without its parent a load process has nobody to measure for.
+process.on('disconnect', () => process.exit())
+
 process.once('message', (assignment: Assignment) => {
   carryOut(assignment)
     .then((figures) => answer({ figures }))
     .catch((error: unknown) => answer({ error: error instanceof Error ? error.message : String(error) }))
     .finally(() => {
       if (process.connected) process.disconnect()
-      // Connections of a job that failed would keep the process.
-      setTimeout(() => process.exit(), 1000).unref()
     })
 })
