@@ -180,11 +180,14 @@ function isFileItself(verdict: TestVerdict): boolean {
   return verdict.file !== undefined && (verdict.name === verdict.file || verdict.file.endsWith(`/${verdict.name}`))
 }
 
+/** The error with its stack, without the frames of Node's test runner. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const cause = error.cause
-  if (cause instanceof Error) return cause.stack ?? cause.message
-  return typeof cause === 'string' ? cause : (error.stack ?? error.message)
+  if (typeof cause === 'string') return cause
+  const { stack, message } = cause instanceof Error ? cause : error
+  const lines = (stack ?? message).split('\n').filter((line) => !/^ +at .*\(?node:internal\/|^ +at Test\.runInAsyncScope/.test(line))
+  return lines.join('\n').trimEnd()
 }
 
 function indent(text: string): string {
