@@ -86,8 +86,10 @@ function parseKey(pem: string, file: string, passphrase: string | undefined): Ke
   try {
     return createPrivateKey(passphrase === undefined ? pem : { key: pem, passphrase })
   } catch (error) {
+    if (passphrase === undefined && pem.includes('ENCRYPTED')) {
+      throw invalid(`private key ${file}: it is encrypted, and no passphrase is configured`, error)
+    }
     const code = (error as NodeJS.ErrnoException).code
-    if (code === 'ERR_MISSING_PASSPHRASE') throw invalid(`private key ${file}: it is encrypted, and no passphrase is configured`, error)
     if (code === 'ERR_OSSL_BAD_DECRYPT' || /bad decrypt/i.test((error as Error).message)) {
       throw invalid(`private key ${file}: the passphrase is wrong`, error)
     }
