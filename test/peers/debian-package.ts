@@ -28,13 +28,24 @@ export interface ProgramResult {
 export async function runProgram(
   file: string,
   parameters: readonly string[],
-  options: { readonly env?: NodeJS.ProcessEnv; readonly input?: Uint8Array | string; readonly timeoutMs?: number } = {},
+  options: {
+    readonly env?: NodeJS.ProcessEnv
+    readonly folder?: string
+    readonly input?: Uint8Array | string
+    readonly timeoutMs?: number
+  } = {},
 ): Promise<ProgramResult> {
   return await new Promise((resolve) => {
     const child = execFile(
       file,
       parameters,
-      { encoding: 'utf8', maxBuffer: 64 << 20, timeout: options.timeoutMs ?? 0, ...(options.env === undefined ? {} : { env: options.env }) },
+      {
+        encoding: 'utf8',
+        maxBuffer: 64 << 20,
+        timeout: options.timeoutMs ?? 0,
+        ...(options.env === undefined ? {} : { env: options.env }),
+        ...(options.folder === undefined ? {} : { cwd: options.folder }),
+      },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 127
         resolve({ code, stdout, stderr: stderr === '' && error !== null ? error.message : stderr })
@@ -123,7 +134,8 @@ export async function ensureDebianPackages(...names: readonly string[]): Promise
   if (missing.length === 0) return
   const list = missing.join(' ')
   if (!(await hasProgram('apt-get'))) throw new PeerUnavailable(`${list}: not installed, and this machine has no apt-get`)
-  if (process.getuid?.() !== 0) throw new PeerUnavailable(`${list}: not installed; install with "apt-get install ${list}" or run the tests as root`)
+  if (process.getuid?.() !== 0)
+    throw new PeerUnavailable(`${list}: not installed; install with "apt-get install ${list}" or run the tests as root`)
   await withLock('apt', async () => {
     await withoutServiceStart(async () => {
       // The package lists of a fresh machine may be absent or old, so a first failure is answered with an update.
@@ -132,13 +144,17 @@ export async function ensureDebianPackages(...names: readonly string[]): Promise
         await aptGet('update')
         result = await aptGet('install', '-y', '--no-install-recommends', ...missing)
       }
-      if (result.code !== 0) throw new PeerUnavailable(`${list}: apt-get could not install: ${result.stderr.trim().split('\n').at(-1) ?? ''}`)
+      if (result.code !== 0)
+        throw new PeerUnavailable(`${list}: apt-get could not install: ${result.stderr.trim().split('\n').at(-1) ?? ''}`)
     })
   })
 }
 
 async function aptGet(...parameters: readonly string[]): Promise<ProgramResult> {
-  return await runProgram('apt-get', ['-q', ...parameters], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, timeoutMs: 300_000 })
+  return await runProgram('apt-get', ['-q', ...parameters], {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    timeoutMs: 300_000,
+  })
 }
 
 const POLICY = '/usr/sbin/policy-rc.d'
@@ -217,17 +233,21 @@ export function startProgram(
     output: () => text,
     waitFor: async (pattern, timeoutMs) =>
       await new Promise((resolve, reject) => {
-        const timer = setTimeout(() => settle(new Error(`${file} did not print ${pattern} in ${timeoutMs} ms; it printed:\n${text}`)), timeoutMs)
-        const settle = (error?: Error, match?: RegExpMatchArray): void => {
+        const timer = setTimeout(
+          () => settle(new Error(`${file} did not print ${pattern} in ${timeoutMs} ms; it printed:\n${text}`)),
+          timeoutMs,
+        )
+        const settle = (outcome: Error | RegExpMatchArray): void => {
           clearTimeout(timer)
           watchers.delete(check)
-          if (match === undefined) reject(error)
-          else resolve(match)
+          if (outcome instanceof Error) reject(outcome)
+          else resolve(outcome)
         }
         const check = (): void => {
           const match = text.match(pattern)
-          if (match !== null) settle(undefined, match)
-          else if (finished !== undefined) settle(new Error(`${file} ended (${finished}) before it printed ${pattern}; it printed:\n${text}`))
+          if (match !== null) settle(match)
+          else if (finished !== undefined)
+            settle(new Error(`${file} ended (${finished}) before it printed ${pattern}; it printed:\n${text}`))
         }
         watchers.add(check)
         check()
