@@ -36,7 +36,7 @@ export const STAGES: readonly Stage[] = [
   {
     name: 'tools',
     promise: "the project's own checks find planted violations and pass a clean tree",
-    files: ['test/tools/**/*.test.ts'],
+    files: ['test/tools/**/*.test.ts', 'test/bench/**/*.test.ts'],
     parallelFileCount: 1,
     timeLimitMs: 3 * MINUTE_MS,
   },
