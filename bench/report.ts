@@ -1,6 +1,6 @@
 import { spreadOf } from './results.ts'
 import type { Results, Spread } from './results.ts'
-import type { Goal, Metric, Unit, Work } from './works/work.ts'
+import type { Goal, Metric, Scale, Unit, Work } from './works/work.ts'
 
 /** The column that is judged, and those it is judged against: RabbitMQ's default queues, as the goals were set. */
 const OURS = 'waybill'
@@ -102,6 +102,15 @@ const coresTable = (results: Results, works: readonly Work[]): string[] => {
     : ['', 'Processor cores used, broker / load generator:', '', formatTable([['work', ...results.columns], ...rows])]
 }
 
+const largeScale = (scale: Scale): string =>
+  [
+    `${scale.backlogCount.toLocaleString('en')} waiting messages`,
+    `${scale.queueCount.toLocaleString('en')} queues`,
+    `${scale.connectionCount.toLocaleString('en')} connections`,
+    `${scale.bindingCount.toLocaleString('en')} bindings`,
+    `${scale.delayedCount.toLocaleString('en')} delayed messages`,
+  ].join(', ')
+
 /** The whole report as text that is Markdown as well. */
 export const formatReport = (results: Results, works: readonly Work[]): string => {
   const head = ['work', ...results.columns, 'against RabbitMQ', 'must reach', 'reached']
@@ -110,7 +119,7 @@ export const formatReport = (results: Results, works: readonly Work[]): string =
   const failures = results.failures.map((failure) => `- ${failure.work} on ${failure.column}, round ${failure.round}: ${failure.reason}`)
   return [
     ...machineLines(results),
-    `medians of ${results.rounds} rounds (lowest–highest); large works once`,
+    `medians of ${results.rounds} rounds of ${results.scale.measureMs / 1000} s (lowest–highest), one acknowledgement for ${results.scale.ackEvery}; large works once: ${largeScale(results.scale)}`,
     '',
     formatTable([head, ...rows]),
     ...coresTable(results, ran),
