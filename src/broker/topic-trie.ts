@@ -7,16 +7,32 @@
  * A run of wildcards with a "#" in it means: so many words at least as it has "*". It is kept as its stars followed by one
  * "#", so that `#.#`, `#.*` and `*.#.#` take no more room than `#` and `*.#`, and behind a "#" stands a literal word or nothing.
  *
- * Matching walks all alternatives at once, a word at a time: the set of nodes reached so far, each at most once per word of the
- * key. A node behind a "#" stays reached until the end. The work is therefore bounded by words x nodes for any pattern whatever;
- * there is no back-tracking. Nothing is allocated but the words cut from the key.
+ * Matching walks all alternatives at once, a word at a time: the nodes reached by exactly the words so far, and the nodes behind
+ * a "#", which stay reached until the end ("floating"). A node has one parent and each parent is looked at once a word, so no node is
+ * reached twice for one word: the work is bounded by words x nodes for any pattern whatever, and there is no back-tracking.
+ *
+ * Nodes are numbers, their fields stand in one typed array, words are interned: a pattern costs no object but its leaf. Nothing is
+ * allocated by matching but the words cut from the key, and those only as long as some pattern asks for a literal word.
  */
 import { assert } from '../base/assert.ts'
+import { EdgeTable, NO_NODE } from './edge-table.ts'
 import type { LeafEntry } from './leaf.ts'
 import { addToLeaf, removeFromLeaf } from './leaf.ts'
 
-const STAR = -1
-const HASH = -2
+/** The fields of a node, in its row of the array. */
+const STAR = 0
+const HASH = 1
+const LITERAL_CHILD_COUNT = 2
+/** The route that this "#" floats in, if it is the present one. */
+const FLOATS_IN = 3
+const PARENT = 4
+const WORD = 5
+const HAS_LEAF = 6
+const ROW = 8
+
+const ROOT = 0
+/** Routes are numbered in 32 bits; at the end the marks of all nodes are cleared and the numbers start again. */
+const ROUTE_MAX = 0x7fffffff
 /** A word that stands in no pattern. */
 const UNKNOWN = -3
 
@@ -52,77 +68,10 @@ function patternWords(pattern: string): string[] {
   return words
 }
 
-/** A word that stands in some pattern, and how often. */
+/** A word that stands in patterns; `uses` counts the edges with it. */
 interface Word {
   readonly id: number
   uses: number
-}
-
-/** A place in the trie. Most nodes have one child, so the map of children comes only with the second one. */
-class Node<E> {
-  readonly parent: Node<E> | undefined
-  /** The id of the word that leads here, or STAR or HASH. */
-  readonly word: number
-  onlyChild: Node<E> | undefined = undefined
-  children: Map<number, Node<E>> | undefined = undefined
-  star: Node<E> | undefined = undefined
-  hash: Node<E> | undefined = undefined
-  entries: E[] | undefined = undefined
-  /** The step of matching in which the node was reached last. */
-  reachedAt = 0
-
-  constructor(parent: Node<E> | undefined, word: number) {
-    this.parent = parent
-    this.word = word
-  }
-
-  child(word: number): Node<E> | undefined {
-    if (word === STAR) return this.star
-    if (word === HASH) return this.hash
-    if (this.children !== undefined) return this.children.get(word)
-    const only = this.onlyChild
-    return only !== undefined && only.word === word ? only : undefined
-  }
-
-  addChild(word: number): Node<E> {
-    const node = new Node<E>(this, word)
-    if (word === STAR) this.star = node
-    else if (word === HASH) this.hash = node
-    else if (this.children !== undefined) this.children.set(word, node)
-    else if (this.onlyChild === undefined) this.onlyChild = node
-    else {
-      this.children = new Map([
-        [this.onlyChild.word, this.onlyChild],
-        [word, node],
-      ])
-      this.onlyChild = undefined
-    }
-    return node
-  }
-
-  removeChild(node: Node<E>): void {
-    if (node.word === STAR) this.star = undefined
-    else if (node.word === HASH) this.hash = undefined
-    else if (this.children === undefined) this.onlyChild = undefined
-    else {
-      this.children.delete(node.word)
-      if (this.children.size === 0) this.children = undefined
-    }
-  }
-
-  get isBare(): boolean {
-    return (
-      this.entries === undefined &&
-      this.onlyChild === undefined &&
-      this.children === undefined &&
-      this.star === undefined &&
-      this.hash === undefined
-    )
-  }
-
-  get hasLiteralChild(): boolean {
-    return this.onlyChild !== undefined || this.children !== undefined
-  }
 }
 
 /** The topic patterns of one exchange. */
@@ -132,168 +81,221 @@ export class TopicTrie<E extends LeafEntry> {
   /** Nodes reached since the trie was made: the measure of work. */
   steps = 0
 
-  readonly #root = new Node<E>(undefined, UNKNOWN)
+  readonly #edges = new EdgeTable()
+  #rows = new Int32Array(4 * ROW)
+  #nodeCount = 0
+  readonly #freeNodes: number[] = []
+  /** By node; undefined where no pattern ends. */
+  readonly #leaves: (E[] | undefined)[] = []
   readonly #words = new Map<string, Word>()
-  #nextWordId = 0
-  /** Counts the words of all keys ever matched: a node with an older mark has not been reached in this step. */
-  #step = 0
+  readonly #freeWords: number[] = []
+  #wordCount = 0
+  #route = 0
   // Scratch of match(), kept between calls.
-  readonly #keyWords: number[] = []
-  #reached: Node<E>[] = []
+  #reached: number[] = []
   #reachedCount = 0
-  #next: Node<E>[] = []
+  #next: number[] = []
   #nextCount = 0
-  readonly #floating: Node<E>[] = []
+  readonly #floating: number[] = []
   #floatingCount = 0
   #matchCount = 0
 
+  constructor() {
+    this.#newNode(NO_NODE, UNKNOWN)
+  }
+
   /** True if no pattern is there, nor anything left of one. */
   get isEmpty(): boolean {
-    return this.#root.isBare && this.#words.size === 0
+    return this.#isBare(ROOT) && this.#words.size === 0 && this.#edges.count === 0 && this.#freeNodes.length === this.#nodeCount - 1
   }
 
   /** The entries whose pattern means the same as `pattern`; borrowed until the next change. */
   leaf(pattern: string): readonly E[] | undefined {
-    return this.#find(patternWords(pattern))?.entries
+    const node = this.#find(patternWords(pattern))
+    return node === NO_NODE ? undefined : this.#leaves[node]
   }
 
   add(pattern: string, entry: E): void {
-    let node = this.#root
+    let node = ROOT
     for (const word of patternWords(pattern)) {
-      const id = this.#wordId(word)
-      node = node.child(id) ?? this.#grow(node, id, word)
+      const child = this.#child(node, word)
+      node = child === NO_NODE ? this.#grow(node, word) : child
     }
-    node.entries ??= []
-    addToLeaf(node.entries, entry)
+    let leaf = this.#leaves[node]
+    if (leaf === undefined) {
+      leaf = []
+      this.#leaves[node] = leaf
+      this.#rows[node * ROW + HAS_LEAF] = 1
+    }
+    addToLeaf(leaf, entry)
   }
 
   remove(pattern: string, entry: E): void {
     const words = patternWords(pattern)
     let node = this.#find(words)
-    assert(node?.entries !== undefined, 'a bound pattern has a leaf')
-    removeFromLeaf(node.entries, entry)
-    if (node.entries.length === 0) node.entries = undefined
-    for (let depth = words.length - 1; depth >= 0 && node.isBare; depth--) {
-      const parent: Node<E> | undefined = node.parent
-      assert(parent !== undefined, 'only the root has no parent')
-      parent.removeChild(node)
-      this.#releaseWord(words[depth] as string)
+    const leaf = node === NO_NODE ? undefined : this.#leaves[node]
+    assert(leaf !== undefined, 'a bound pattern has a leaf')
+    removeFromLeaf(leaf, entry)
+    if (leaf.length > 0) return
+    this.#leaves[node] = undefined
+    this.#rows[node * ROW + HAS_LEAF] = 0
+    for (let depth = words.length - 1; depth >= 0 && this.#isBare(node); depth--) {
+      const parent = this.#rows[node * ROW + PARENT] as number
+      this.#cut(parent, node, words[depth] as string)
       node = parent
     }
   }
 
   /** Finds the leaves of all patterns that match `routingKey` and returns how many there are; see {@link matches}. */
   match(routingKey: string): number {
-    const wordCount = this.#split(routingKey)
-    const keyWords = this.#keyWords
+    if (this.#route === ROUTE_MAX) this.#restartRoutes()
+    this.#route++
     this.#matchCount = 0
     this.#floatingCount = 0
     this.#nextCount = 0
-    const routeStart = ++this.#step
-    this.#reach(this.#root, routeStart)
-    for (let i = 0; i < wordCount; i++) {
-      this.#swap()
+    this.#reach(ROOT)
+    let from = routingKey.length === 0 ? -1 : 0
+    while (from >= 0) {
+      const spare = this.#reached
+      this.#reached = this.#next
+      this.#reachedCount = this.#nextCount
+      this.#next = spare
+      this.#nextCount = 0
       if (this.#reachedCount === 0 && this.#floatingCount === 0) break
-      this.#step++
-      this.#advance(keyWords[i] as number, routeStart)
+      const dot = routingKey.indexOf('.', from)
+      this.#advance(routingKey, from, dot < 0 ? routingKey.length : dot)
+      from = dot < 0 ? -1 : dot + 1
     }
     for (let i = 0; i < this.#nextCount; i++) {
-      const entries = (this.#next[i] as Node<E>).entries
-      if (entries !== undefined) this.matches[this.#matchCount++] = entries
+      const node = this.#next[i] as number
+      if (this.#rows[node * ROW + HAS_LEAF] !== 0) this.matches[this.#matchCount++] = this.#leaves[node] as E[]
     }
     return this.#matchCount
   }
 
-  /** Takes one word of the key: from every reached node to its children for the word. */
-  #advance(word: number, routeStart: number): void {
-    const reached = this.#reached
-    for (let i = 0; i < this.#reachedCount; i++) {
-      const node = reached[i] as Node<E>
-      if (word !== UNKNOWN) {
-        const child = node.child(word)
-        if (child !== undefined) this.#reach(child, routeStart)
-      }
-      if (node.star !== undefined) this.#reach(node.star, routeStart)
-    }
-    if (word === UNKNOWN) return
+  /** Takes the word of the key at [from, end): from every reached node to its children for the word. */
+  #advance(routingKey: string, from: number, end: number): void {
+    const rows = this.#rows
     // Nodes that begin to float in this step are for the next word: they have consumed this one.
-    const floatingCount = this.#floatingBefore
+    const floatingCount = this.#floatingCount
+    let id = floatingCount > 0 ? this.#wordId(routingKey.slice(from, end)) : NO_NODE
+    for (let i = 0; i < this.#reachedCount; i++) {
+      const node = this.#reached[i] as number
+      const row = node * ROW
+      if (rows[row + LITERAL_CHILD_COUNT] !== 0) {
+        if (id === NO_NODE) id = this.#wordId(routingKey.slice(from, end))
+        const child = id === UNKNOWN ? NO_NODE : this.#edges.child(node, id)
+        if (child !== NO_NODE) this.#reach(child)
+      }
+      const star = rows[row + STAR] as number
+      if (star !== NO_NODE) this.#reach(star)
+    }
+    if (id === UNKNOWN) return
     for (let i = 0; i < floatingCount; i++) {
-      const child = (this.#floating[i] as Node<E>).child(word)
-      if (child !== undefined) this.#reach(child, routeStart)
+      const child = this.#edges.child(this.#floating[i] as number, id)
+      if (child !== NO_NODE) this.#reach(child)
     }
   }
 
-  #floatingBefore = 0
-
-  #swap(): void {
-    const spare = this.#reached
-    this.#reached = this.#next
-    this.#reachedCount = this.#nextCount
-    this.#next = spare
-    this.#nextCount = 0
-    this.#floatingBefore = this.#floatingCount
-  }
-
-  #reach(node: Node<E>, routeStart: number): void {
+  #reach(node: number): void {
+    const rows = this.#rows
     this.steps++
-    if (node.reachedAt === this.#step) return
-    node.reachedAt = this.#step
     this.#next[this.#nextCount++] = node
-    const hash = node.hash
-    if (hash === undefined || hash.reachedAt >= routeStart) return
+    const hash = rows[node * ROW + HASH] as number
+    if (hash === NO_NODE || rows[hash * ROW + FLOATS_IN] === this.#route) return
     // "#" takes whatever follows: what ends here matches already, what goes on waits for its word at every later position.
-    hash.reachedAt = this.#step
+    rows[hash * ROW + FLOATS_IN] = this.#route
     this.steps++
-    if (hash.entries !== undefined) this.matches[this.#matchCount++] = hash.entries
-    if (hash.hasLiteralChild) this.#floating[this.#floatingCount++] = hash
+    if (rows[hash * ROW + HAS_LEAF] !== 0) this.matches[this.#matchCount++] = this.#leaves[hash] as E[]
+    if (rows[hash * ROW + LITERAL_CHILD_COUNT] !== 0) this.#floating[this.#floatingCount++] = hash
   }
 
-  /** Cuts the key into the ids of its words; returns how many there are. */
-  #split(routingKey: string): number {
-    if (routingKey.length === 0) return 0
-    let count = 0
-    let from = 0
-    for (;;) {
-      const dot = routingKey.indexOf('.', from)
-      const word = dot < 0 ? routingKey.slice(from) : routingKey.slice(from, dot)
-      this.#keyWords[count++] = this.#words.get(word)?.id ?? UNKNOWN
-      if (dot < 0) return count
-      from = dot + 1
-    }
+  #restartRoutes(): void {
+    this.#route = 0
+    for (let node = 0; node < this.#nodeCount; node++) this.#rows[node * ROW + FLOATS_IN] = 0
   }
 
-  #find(words: readonly string[]): Node<E> | undefined {
-    let node: Node<E> | undefined = this.#root
+  #wordId(word: string): number {
+    return this.#words.get(word)?.id ?? UNKNOWN
+  }
+
+  #find(words: readonly string[]): number {
+    let node = ROOT
     for (const word of words) {
-      node = node.child(this.#wordId(word))
-      if (node === undefined) return undefined
+      node = this.#child(node, word)
+      if (node === NO_NODE) return NO_NODE
     }
     return node
   }
 
-  #wordId(word: string): number {
-    if (word === '*') return STAR
-    if (word === '#') return HASH
-    return this.#words.get(word)?.id ?? UNKNOWN
+  /** The child of `node` for a word of a pattern. */
+  #child(node: number, word: string): number {
+    if (word === '*') return this.#rows[node * ROW + STAR] as number
+    if (word === '#') return this.#rows[node * ROW + HASH] as number
+    const id = this.#wordId(word)
+    return id === UNKNOWN ? NO_NODE : this.#edges.child(node, id)
   }
 
-  /** Adds a node under `parent`; the word is interned with it and counts one use for every node it leads to. */
-  #grow(parent: Node<E>, id: number, word: string): Node<E> {
-    if (id === STAR || id === HASH) return parent.addChild(id)
+  /** Adds a child of `parent` for a word of a pattern. */
+  #grow(parent: number, word: string): number {
+    if (word === '*' || word === '#') {
+      const node = this.#newNode(parent, UNKNOWN)
+      this.#rows[parent * ROW + (word === '*' ? STAR : HASH)] = node
+      return node
+    }
     let interned = this.#words.get(word)
     if (interned === undefined) {
-      interned = { id: this.#nextWordId++, uses: 0 }
+      interned = { id: this.#freeWords.pop() ?? this.#wordCount++, uses: 0 }
       this.#words.set(word, interned)
     }
     interned.uses++
-    return parent.addChild(interned.id)
+    const node = this.#newNode(parent, interned.id)
+    this.#edges.add(parent, interned.id, node)
+    const countAt = parent * ROW + LITERAL_CHILD_COUNT
+    this.#rows[countAt] = (this.#rows[countAt] as number) + 1
+    return node
   }
 
-  #releaseWord(word: string): void {
-    if (word === '*' || word === '#') return
-    const interned = this.#words.get(word)
-    assert(interned !== undefined, 'a word of a pattern is interned')
-    if (--interned.uses === 0) this.#words.delete(word)
+  /** Removes the bare `node` from its parent. */
+  #cut(parent: number, node: number, word: string): void {
+    const rows = this.#rows
+    this.#freeNodes.push(node)
+    if (word === '*') rows[parent * ROW + STAR] = NO_NODE
+    else if (word === '#') rows[parent * ROW + HASH] = NO_NODE
+    else {
+      const id = rows[node * ROW + WORD] as number
+      this.#edges.remove(parent, id)
+      const countAt = parent * ROW + LITERAL_CHILD_COUNT
+      rows[countAt] = (rows[countAt] as number) - 1
+      const interned = this.#words.get(word) as Word
+      if (--interned.uses > 0) return
+      this.#words.delete(word)
+      this.#freeWords.push(id)
+    }
+  }
+
+  #newNode(parent: number, word: number): number {
+    const node = this.#freeNodes.pop() ?? this.#nodeCount++
+    if ((node + 1) * ROW > this.#rows.length) {
+      const grown = new Int32Array(this.#rows.length * 2)
+      grown.set(this.#rows)
+      this.#rows = grown
+    }
+    const row = node * ROW
+    this.#rows.fill(0, row, row + ROW)
+    this.#rows[row + STAR] = NO_NODE
+    this.#rows[row + HASH] = NO_NODE
+    this.#rows[row + PARENT] = parent
+    this.#rows[row + WORD] = word
+    this.#leaves[node] = undefined
+    return node
+  }
+
+  #isBare(node: number): boolean {
+    const rows = this.#rows
+    const row = node * ROW
+    return (
+      rows[row + HAS_LEAF] === 0 && rows[row + LITERAL_CHILD_COUNT] === 0 && rows[row + STAR] === NO_NODE && rows[row + HASH] === NO_NODE
+    )
   }
 }
