@@ -49,6 +49,7 @@ export const LIMITS = {
   bindingsMax: 2_000_000,
   exchangesMax: 100_000,
   consumersPerChannelMax: 10_000,
+  transactionSizeBytesMax: 256 * MIB,
   unsettledPerChannelMax: 1_000_000,
   deliveriesPerTurnMax: 2_000,
   deadLetterHopsMax: 128,

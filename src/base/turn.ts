@@ -46,13 +46,13 @@ export class Turn {
 
   #arm(): void {
     this.#armed = true
+    this.nowMs = this.clock.now()
     this.clock.endOfTurn(this.#run)
   }
 
   /** Runs the phases. Tasks that are scheduled for a phase already under way wait for the next turn, so that a turn is bounded. */
   readonly #run = (): void => {
     this.#armed = false
-    this.nowMs = this.clock.now()
     for (let phase = 0 as Phase; phase <= PHASE.flush; phase++) {
       const list = this.#lists[phase]
       if (list.length === 0) continue

@@ -1,0 +1,190 @@
+/**
+ * Moves messages to the dead-letter exchange of their queue. The move is one record that stores the message with its history and
+ * settles it at its source: a crash leaves it at exactly one of the two places. A message that has to be read from the disk first waits
+ * in line; nothing behind it overtakes it.
+ *
+ * The history is RabbitMQ's: `x-death` (per queue and reason: count, time of the first, exchange, routing keys, original expiration),
+ * `x-first-death-*` and `x-last-death-*`. A message that would come back to a queue without a rejection on the way is dropped there (cycle).
+ */
+import { encodeText } from '../base/text.ts'
+import { PHASE, type TurnTask } from '../base/turn.ts'
+import type { HeaderValue } from '../message/header-value.ts'
+import type { MessageProperties } from '../message/properties.ts'
+import type { MessageView } from './message-record.ts'
+import { Publication } from './publication.ts'
+import type { Queue } from './queue.ts'
+import type { DeadLetterReason, Services } from './services.ts'
+
+const MOVES_PER_TURN_MAX = 500
+
+interface Move {
+  readonly queue: Queue
+  readonly sequence: number
+  readonly reason: DeadLetterReason
+}
+
+/** Publishes a dead letter: stores it where `publication` leads, without the queues that `skip` names, and settles it at its source. */
+export type PublishDeadLetter = (publication: Publication, from: Queue, sequence: number, skip: (queue: Queue) => boolean) => void
+
+type Death = ReadonlyMap<string, HeaderValue>
+
+/** The messages on their way to dead-letter exchanges. */
+export class DeadLetters implements TurnTask {
+  scheduled = false
+  readonly #services: Services
+  readonly #publish: PublishDeadLetter
+  #line: Move[] = []
+  #at = 0
+  #loading = false
+
+  constructor(services: Services, publish: PublishDeadLetter) {
+    this.#services = services
+    this.#publish = publish
+  }
+
+  /** Messages in line. */
+  get size(): number {
+    return this.#line.length - this.#at
+  }
+
+  add(queue: Queue, sequence: number, reason: DeadLetterReason): void {
+    this.#line.push({ queue, sequence, reason })
+    if (!this.#loading) this.#services.turn.schedule(this, PHASE.deliver)
+  }
+
+  runAtTurnEnd(): void {
+    if (this.#loading) return
+    const services = this.#services
+    let budget = MOVES_PER_TURN_MAX
+    while (this.#at < this.#line.length) {
+      if (budget-- === 0) return services.turn.schedule(this, PHASE.deliver)
+      const { queue, sequence, reason } = this.#line[this.#at] as Move
+      const position = queue.index.positionOf(sequence)
+      if (!queue.deleted && position !== 0) {
+        const log = services.storage.logOf(position)
+        if (!log.locate(position)) return this.#load(position)
+        this.#move(queue, sequence, reason, services.view.openFound(log))
+      }
+      this.#at++
+    }
+    this.#line = []
+    this.#at = 0
+  }
+
+  #load(position: number): void {
+    this.#loading = true
+    this.#services.storage.logOf(position).load(position, (error) => {
+      this.#loading = false
+      if (error !== null) {
+        // It stays with its queue, set aside, until somebody repairs or salvages.
+        this.#services.readFailed(error)
+        this.#at++
+      }
+      this.runAtTurnEnd()
+    })
+  }
+
+  #move(queue: Queue, sequence: number, reason: DeadLetterReason, message: MessageView): void {
+    const publication = new Publication()
+    message.copyTo(publication)
+    const deaths = deadLetterOf(this.#services, publication, queue, reason, message.exchange, message.routingKey)
+    this.#publish(publication, queue, sequence, (target) => reason !== 'rejected' && isCycle(deaths, target.name))
+  }
+}
+
+/**
+ * Turns a publication into the dead letter of itself: new address, properties with the history. Its bytes are owned by it afterwards,
+ * except the body.
+ * @returns the deaths before this one
+ */
+export function deadLetterOf(
+  services: Services,
+  publication: Publication,
+  queue: Queue,
+  reason: DeadLetterReason,
+  exchange: string,
+  routingKey: string,
+): readonly Death[] {
+  const form = services.forms.of(publication.form)
+  const properties = form.decode(publication.properties, publication.propertiesStart, publication.propertiesEnd)
+  const headers = new Map<string, HeaderValue | undefined>()
+  const before = deathsOf(properties)
+  const { deadLetterExchange, deadLetterRoutingKey } = queue.settings
+  const carbonCopies = properties.headers.get('CC')
+  const keys = [routingKey, ...textsOf(carbonCopies)]
+  headers.set('x-death', historyWith(before, { queue: queue.name, reason, exchange, keys, atMs: services.turn.nowMs, properties }))
+  if (!properties.headers.has('x-first-death-reason')) setDeath(headers, 'x-first-death', queue.name, reason, exchange)
+  setDeath(headers, 'x-last-death', queue.name, reason, exchange)
+  publication.moreKeys = undefined
+  if (deadLetterRoutingKey === undefined) {
+    if (keys.length > 1) publication.moreKeys = keys.slice(1)
+  } else if (carbonCopies !== undefined) headers.set('CC', undefined)
+  const encoded = form.patch(publication.properties, publication.propertiesStart, publication.propertiesEnd, { removeExpiration: true, headers })
+  publication.properties = encoded
+  publication.propertiesStart = 0
+  publication.propertiesEnd = encoded.length
+  setAddress(publication, deadLetterExchange as string, deadLetterRoutingKey ?? routingKey)
+  return before
+}
+
+/** Gives a publication its address, in names and in bytes. */
+export function setAddress(publication: Publication, exchange: string, routingKey: string): void {
+  publication.exchange = exchange
+  publication.routingKey = routingKey
+  publication.route = undefined
+  const names = [encodeText(exchange), encodeText(routingKey)] as const
+  publication.address = Buffer.concat([Buffer.of(names[0].length), names[0], Buffer.of(names[1].length), names[1]])
+  publication.addressStart = 0
+  publication.addressEnd = publication.address.length
+}
+
+/** True when the deaths show that the message has been in `queue` and was not rejected since. */
+function isCycle(deaths: readonly Death[], queue: string): boolean {
+  const at = deaths.findIndex((death) => death.get('queue') === queue)
+  return at >= 0 && deaths.slice(0, at + 1).every((death) => death.get('reason') !== 'rejected')
+}
+
+interface NewDeath {
+  readonly queue: string
+  readonly reason: DeadLetterReason
+  readonly exchange: string
+  readonly keys: readonly string[]
+  readonly atMs: number
+  readonly properties: MessageProperties
+}
+
+/** The history with one more death: the newest first, one entry per queue and reason. */
+function historyWith(before: readonly Death[], death: NewDeath): HeaderValue {
+  const at = before.findIndex((entry) => entry.get('queue') === death.queue && entry.get('reason') === death.reason)
+  if (at >= 0) {
+    const known = before[at] as Death
+    const again = new Map(known)
+    again.set('count', Number(known.get('count') ?? 0) + 1)
+    return [again, ...before.filter((_, i) => i !== at)]
+  }
+  const entry = new Map<string, HeaderValue>([
+    ['count', 1],
+    ['reason', death.reason],
+    ['queue', death.queue],
+    ['time', new Date(Math.floor(death.atMs / 1000) * 1000)],
+    ['exchange', death.exchange],
+    ['routing-keys', death.keys],
+  ])
+  if (death.properties.expirationMs !== undefined) entry.set('original-expiration', String(death.properties.expirationMs))
+  return [entry, ...before]
+}
+
+function deathsOf(properties: MessageProperties): readonly Death[] {
+  const history = properties.headers.get('x-death')
+  return Array.isArray(history) ? history.filter((entry): entry is Death => entry instanceof Map) : []
+}
+
+function textsOf(value: HeaderValue | undefined): readonly string[] {
+  return Array.isArray(value) ? value.filter((entry): entry is string => typeof entry === 'string') : []
+}
+
+function setDeath(headers: Map<string, HeaderValue | undefined>, prefix: string, queue: string, reason: string, exchange: string): void {
+  headers.set(`${prefix}-reason`, reason)
+  headers.set(`${prefix}-queue`, queue)
+  headers.set(`${prefix}-exchange`, exchange)
+}

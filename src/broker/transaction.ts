@@ -1,0 +1,86 @@
+/**
+ * A transaction of a session: publications and settlements kept until the commit, then carried out in one synchronous step, so that
+ * the journal has them all in one commit or none.
+ */
+import { WaybillError } from '../base/errors.ts'
+import { LIMITS } from '../base/limits.ts'
+import { Publication, PUBLISHED } from './publication.ts'
+import type { Outcome, Session } from './session.ts'
+
+interface Settlement {
+  readonly tag: number
+  readonly multiple: boolean
+  readonly outcome: Outcome
+}
+
+/** What a session wants to happen at its next commit. */
+export class Transaction {
+  readonly #session: Session
+  readonly #publications: Publication[] = []
+  readonly #settlements: Settlement[] = []
+  readonly #settledTags = new Set<number>()
+  #settledUpTo = 0
+  #sizeBytes = 0
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /** Keeps a copy. @returns PUBLISHED.done, or .unroutable so that a mandatory message is returned at once */
+  publish(publication: Publication): number {
+    const route = this.#session.namespace.routeTo(publication)
+    const size = publication.bodySizeBytes + (publication.propertiesEnd - publication.propertiesStart)
+    this.#sizeBytes += size
+    if (this.#sizeBytes > LIMITS.transactionSizeBytesMax) throw new WaybillError('RESOURCE_ERROR', 'the transaction is too large')
+    this.#publications.push(copyOf(publication))
+    return route.queues.length === 0 && publication.moreKeys === undefined ? PUBLISHED.unroutable : PUBLISHED.done
+  }
+
+  /** Keeps a settlement; false when the delivery is not unsettled (any more). */
+  settle(tag: number, multiple: boolean, outcome: Outcome): boolean {
+    if (tag !== 0) {
+      if (!this.#session.isUnsettled(tag) || tag <= this.#settledUpTo || this.#settledTags.has(tag)) return false
+    }
+    if (!multiple) this.#settledTags.add(tag)
+    else if (tag > 0) this.#settledUpTo = tag
+    this.#settlements.push({ tag, multiple, outcome })
+    return true
+  }
+
+  /** Carries everything out. @returns an error when a queue refused a publication; the rest is done all the same */
+  apply(settle: (tag: number, multiple: boolean, outcome: Outcome) => void): WaybillError | undefined {
+    let error: WaybillError | undefined
+    for (const publication of this.#publications) {
+      publication.route = undefined
+      try {
+        if (this.#session.namespace.publish(publication) === PUBLISHED.refused) {
+          error ??= new WaybillError('PRECONDITION_FAILED', 'partial tx completion')
+        }
+      } catch (cause) {
+        if (!(cause instanceof WaybillError)) throw cause
+        error ??= cause
+      }
+    }
+    for (const { tag, multiple, outcome } of this.#settlements) settle(tag, multiple, outcome)
+    return error
+  }
+}
+
+function copyOf(from: Publication): Publication {
+  const to = new Publication()
+  to.exchange = from.exchange
+  to.routingKey = from.routingKey
+  to.moreKeys = from.moreKeys === undefined ? undefined : [...from.moreKeys]
+  to.form = from.form
+  to.address = Buffer.from(from.address.subarray(from.addressStart, from.addressEnd))
+  to.addressEnd = to.address.length
+  to.properties = Buffer.from(from.properties.subarray(from.propertiesStart, from.propertiesEnd))
+  to.propertiesEnd = to.properties.length
+  to.body = Buffer.from(from.body.subarray(from.bodyStart, from.bodyEnd))
+  to.bodyEnd = to.body.length
+  to.persistent = from.persistent
+  to.priority = from.priority
+  to.expirationMs = from.expirationMs
+  to.delayMs = from.delayMs
+  return to
+}
