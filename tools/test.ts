@@ -3,7 +3,7 @@
  *
  *   npm test                             everything
  *   npm test -- unit crash               some stages
- *   npm test -- src/base/turn.test.ts    some files
+ *   npm test -- src/base/text.test.ts    some files
  *   npm test -- unit --name 'ring'       only tests whose name matches
  *   npm test -- --list                   the stages and what each proves
  */
