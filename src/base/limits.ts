@@ -53,6 +53,17 @@ export const LIMITS = {
   unsettledPerChannelMax: 1_000_000,
   deliveriesPerTurnMax: 2_000,
   deadLetterHopsMax: 128,
+  // Settings of queues.
+  timeToLiveMsMax: 10 * 365 * 24 * 3600 * 1000,
+  priorityMax: 255,
+  redeliveryDelayMaxMsDefault: 3600 * 1000,
+  redeliveryDelayMultiplierDefault: 2,
+  deduplicationWindowMsDefault: 600 * 1000,
+  // Policies.
+  policiesPerNamespaceMax: 1000,
+  policyPatternSizeMax: 1024,
+  /** States of the compiled pattern: matching a name takes at most states x characters steps. */
+  policyPatternStatesMax: 4096,
 } as const
 
 assert(LIMITS.messageSizeBytesMax + MIB <= LIMITS.recordSizeBytesMax, 'a message of the largest size fits a record')
