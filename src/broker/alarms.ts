@@ -58,6 +58,8 @@ export class Alarms {
     this.#timer = undefined
     this.#timerAtMs = Infinity
     const nowMs = this.#clock.now()
+    // Taken first: an owner with more to do than fits one alarm sets itself again for now, and gets the next turn, not this one.
+    const due: AlarmOwner[] = []
     while (this.#heap.firstTime <= nowMs) {
       const atMs = this.#heap.firstTime
       const number = this.#heap.pop()
@@ -66,8 +68,11 @@ export class Alarms {
       // An owner that was set to an earlier time since has a newer entry; this one is stale.
       if (owner.alarmAtMs !== atMs) continue
       owner.alarmAtMs = Infinity
-      owner.alarm(nowMs)
+      due.push(owner)
+    }
+    for (const owner of due) {
       if (this.#closed) return
+      owner.alarm(nowMs)
     }
     if (this.#heap.size > 0 && this.#heap.firstTime < this.#timerAtMs) this.#arm(this.#heap.firstTime)
   }

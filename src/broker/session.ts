@@ -162,6 +162,7 @@ export class Session implements TurnTask, AlarmOwner {
     const view = services.view.openFound(log)
     view.deliveryCount = queue.attemptsOf(sequence)
     this.sink.deliver(consumer, tag, (queue.index.stateOf(sequence) & ENTRY.redelivered) !== 0, view)
+    if (!this.sink.writable) this.receiving = false
   }
 
   /** Asks for one message. `resume` is called when it had to be read from the disk: ask again then (the answer undefined says so). */
@@ -194,7 +195,6 @@ export class Session implements TurnTask, AlarmOwner {
       let last = tag
       if (tag === 0) last = this.#unsettled.lastTag
       else if (!this.#unsettled.has(tag)) return false
-      // Newest first, so that returned messages are back in order however the queue takes them.
       for (let at = this.#unsettled.firstTag; at !== 0 && at <= last; at++) if (this.#unsettled.take(at)) this.#settleTaken(outcome)
     }
     if (this.prefetch !== 0) this.#giveCredit()
