@@ -4,6 +4,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { external } from './brokers/external.ts'
+import { nats } from './brokers/nats.ts'
 import { rabbitmq } from './brokers/rabbitmq.ts'
 import { sink } from './brokers/sink.ts'
 import { waybill } from './brokers/waybill.ts'
@@ -17,7 +18,7 @@ import { FULL_SCALE, QUICK_SCALE } from './works/work.ts'
 import type { Scale, Work } from './works/work.ts'
 
 const ALL_WORKS: readonly Work[] = [...THROUGHPUT_WORKS, ...LARGE_WORKS]
-const STARTABLE = ['waybill', 'rabbitmq-3.10', 'rabbitmq-4.0', 'ceiling'] as const
+const STARTABLE = ['waybill', 'rabbitmq-3.10', 'rabbitmq-4.0', 'nats-core', 'ceiling'] as const
 
 const USAGE = `npm run bench -- [options]
 
@@ -79,7 +80,7 @@ const readSettings = (): Settings | undefined => {
   }
   const peerBacklog = values['peer-backlog']
   const externals = values.url.map(external)
-  const startable: BrokerKind[] = [waybill(values['node-option']), rabbitmq('3.10'), rabbitmq('4.0'), ...externals]
+  const startable: BrokerKind[] = [waybill(values['node-option']), rabbitmq('3.10'), rabbitmq('4.0'), nats(), ...externals]
   const wanted = new Set((values.only ?? '').split(',').filter((name) => name !== ''))
   const isWanted = (name: string): boolean => wanted.delete(name)
   const works = ALL_WORKS.filter((work) => isWanted(work.name))

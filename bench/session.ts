@@ -107,8 +107,9 @@ export class Session {
   }
 }
 
-/** The sink counts one queue's messages and nothing else: it has the works whose names say durable. */
+/** The sink counts one queue's messages and nothing else: it has the works whose names say durable. NATS core stores nothing. */
 const hasColumn = (work: Work, kind: BrokerKind, variant: Variant): boolean => {
   if (kind.name === 'ceiling') return work.name.startsWith('durable-')
+  if (kind.name === 'nats-core') return work.name === 'transient'
   return work.columns === 'every variant' || variant.isMain
 }

@@ -5,6 +5,8 @@ import type { FieldTable, FrameWriter } from './frame-writer.ts'
 
 /** Where a broker is, and who knocks. */
 export interface Target {
+  /** What is spoken there. @default 'amqp' */
+  readonly protocol?: 'amqp' | 'nats'
   readonly host: string
   readonly port: number
   readonly user: string

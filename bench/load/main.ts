@@ -7,6 +7,7 @@ import { runBacklogFill, runDrain, runFirstDelivery } from './backlog.ts'
 import { runDelayed } from './delayed.ts'
 import { runDeclareQueues, runHoldConnections } from './idle.ts'
 import { runLatency } from './latency.ts'
+import { runNats } from './nats.ts'
 import { runRouting } from './routing.ts'
 import { runThroughput } from './throughput.ts'
 
@@ -18,7 +19,7 @@ const carryOut = async (assignment: Assignment): Promise<Figures> => {
   const { job } = assignment
   switch (job.kind) {
     case 'throughput':
-      return await runThroughput(assignment, job)
+      return assignment.target.protocol === 'nats' ? await runNats(assignment, job) : await runThroughput(assignment, job)
     case 'latency':
       return await runLatency(assignment, job)
     case 'fill':

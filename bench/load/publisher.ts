@@ -1,10 +1,13 @@
-import type { LoadConnection } from './connection.ts'
+/** What takes the bytes; they stay as they are until the socket has taken them. */
+export interface ByteSink {
+  write(bytes: Uint8Array): void
+}
 
 const BATCH_BYTES_MAX = 256 * 1024
 
 /** Sends messages that were encoded beforehand, any number of them with as few writes as there can be. */
 export class BatchPublisher {
-  readonly #connection: LoadConnection
+  readonly #connection: ByteSink
   readonly #batch: Buffer
   /** Where each message of the batch starts, and the end of the last. */
   readonly #offsets: Float64Array
@@ -12,7 +15,7 @@ export class BatchPublisher {
   #cursor = 0
 
   /** Sends the given messages one after the other, round and round. */
-  constructor(connection: LoadConnection, messages: readonly Uint8Array[]) {
+  constructor(connection: ByteSink, messages: readonly Uint8Array[]) {
     this.#connection = connection
     const roundBytes = messages.reduce((sum, message) => sum + message.length, 0)
     const rounds = Math.max(1, Math.floor(BATCH_BYTES_MAX / roundBytes))
