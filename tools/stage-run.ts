@@ -172,7 +172,8 @@ class Tally {
   }
 
   #shorten(file: string): string {
-    return file === '' ? '' : relative(this.#options.root, file)
+    const path = file === '' ? '' : relative(this.#options.root, file)
+    return path.startsWith('..') ? file : path
   }
 }
 

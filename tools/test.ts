@@ -5,6 +5,7 @@
  *   npm test -- unit crash               some stages
  *   npm test -- src/base/text.test.ts    some files
  *   npm test -- unit --name 'ring'       only tests whose name matches
+ *   npm test -- crash --limit 60         another time limit for each stage, in seconds
  *   npm test -- --list                   the stages and what each proves
  */
 
@@ -21,6 +22,12 @@ const ROOT = resolve(import.meta.dirname, '..')
 
 /** Marks every process of this run, so that whatever a test left behind can be found and ended. */
 const RUN_MARK = `WAYBILL_TEST_RUN=${randomUUID()}`
+
+/** What the command line says about every stage. */
+interface Choice {
+  readonly namePattern: string | undefined
+  readonly timeLimitMs: number | undefined
+}
 
 interface Job {
   readonly stage: Stage
@@ -59,7 +66,7 @@ async function installPackages(jobs: readonly Job[]): Promise<void> {
 }
 
 /** Runs the jobs in order, side by side as long as their files fit the processors. */
-async function runJobs(jobs: readonly Job[], namePattern: string | undefined): Promise<StageResult[]> {
+async function runJobs(jobs: readonly Job[], choice: Choice): Promise<StageResult[]> {
   const processorCount = availableParallelism()
   const waiting = [...jobs]
   const results: StageResult[] = []
@@ -74,7 +81,7 @@ async function runJobs(jobs: readonly Job[], namePattern: string | undefined): P
     }
     const width = Math.min(job.stage.parallelFileCount, processorCount)
     freeCount -= width
-    const work = runJob(job, width, namePattern).then((result) => {
+    const work = runJob(job, width, choice).then((result) => {
       results.push(result)
       freeCount += width
       running.delete(work)
@@ -84,17 +91,20 @@ async function runJobs(jobs: readonly Job[], namePattern: string | undefined): P
   return results
 }
 
-async function runJob(job: Job, parallelFileCount: number, namePattern: string | undefined): Promise<StageResult> {
+async function runJob(job: Job, parallelFileCount: number, choice: Choice): Promise<StageResult> {
   const [markName = '', markValue = ''] = RUN_MARK.split('=')
   say(`[${job.stage.name}] starts`)
-  const result = await runStage(job.stage, {
-    root: ROOT,
-    environment: { ...process.env, [markName]: markValue },
-    parallelFileCount,
-    report: (line) => say(`[${job.stage.name}] ${line}`),
-    ...(job.files === undefined ? {} : { files: job.files }),
-    ...(namePattern === undefined ? {} : { namePattern }),
-  })
+  const result = await runStage(
+    { ...job.stage, timeLimitMs: choice.timeLimitMs ?? job.stage.timeLimitMs },
+    {
+      root: ROOT,
+      environment: { ...process.env, [markName]: markValue },
+      parallelFileCount,
+      report: (line) => say(`[${job.stage.name}] ${line}`),
+      ...(job.files === undefined ? {} : { files: job.files }),
+      ...(choice.namePattern === undefined ? {} : { namePattern: choice.namePattern }),
+    },
+  )
   say(`[${job.stage.name}] ${counts([result])} in ${(result.durationMs / 1000).toFixed(1)} s`)
   return result
 }
@@ -148,7 +158,7 @@ function summarize(results: readonly StageResult[], leftovers: readonly string[]
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { list: { type: 'boolean' }, name: { type: 'string' } },
+    options: { list: { type: 'boolean' }, name: { type: 'string' }, limit: { type: 'string' } },
   })
   if (values.list === true) {
     for (const stage of STAGES) say(`${stage.name.padEnd(14)} ${stage.promise}`)
@@ -160,7 +170,8 @@ async function main(): Promise<number> {
     return 64
   }
   await installPackages(jobs)
-  const results = await runJobs(jobs, values.name)
+  const timeLimitMs = values.limit === undefined ? undefined : Number(values.limit) * 1000
+  const results = await runJobs(jobs, { namePattern: values.name, timeLimitMs })
   summarize(results, endLeftovers())
   return results.some((result) => result.failures.length > 0) ? 1 : 0
 }
