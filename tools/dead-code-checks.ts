@@ -8,7 +8,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HouseRules } from './house-rules.ts'
-import type { Export, SourceFile, SourceTree } from './source-tree.ts'
+import type { Export, Member, SourceFile, SourceTree } from './source-tree.ts'
 import type { Violation } from './violation.ts'
 
 /** Reports files that nothing reaches, and files of the product that only tests reach. */
@@ -115,23 +115,29 @@ function collectUsers(tree: SourceTree): Map<string, Set<string>> {
   return users
 }
 
-/** Reports members of classes whose name stands nowhere else. */
+/** Reports members of classes whose name stands nowhere else, and rows of tables that no other file of the product names. */
 export function checkDeadMembers(tree: SourceTree, rules: HouseRules): Violation[] {
-  const counts = new Map<string, number>()
+  const violations: Violation[] = []
+  const judge = (file: SourceFile, member: Member, isUsed: boolean): void => {
+    const isExcepted = rules.unusedMembers.some((exception) => exception.path === `${file.path}#${member.name}`)
+    if (isUsed !== isExcepted) return
+    const text = isExcepted ? `the exception for ${member.name} is no longer needed` : `nothing uses ${member.owner}.${member.name}`
+    violations.push({ path: file.path, line: member.line, rule: isExcepted ? 'exception' : 'dead-member', text })
+  }
+  const counts = countWords([...tree.files.values()])
   const declared = new Map<string, number>()
   for (const file of tree.files.values()) {
-    for (const [word, count] of file.words) counts.set(word, (counts.get(word) ?? 0) + count)
     for (const member of file.members) declared.set(member.name, (declared.get(member.name) ?? 0) + 1)
   }
-  const violations: Violation[] = []
   for (const file of tree.files.values()) {
-    for (const member of file.members) {
-      const isUsed = (counts.get(member.name) ?? 0) > (declared.get(member.name) ?? 0)
-      const isExcepted = rules.unusedMembers.some((exception) => exception.path === `${file.path}#${member.name}`)
-      if (isUsed !== isExcepted) continue
-      const text = isExcepted ? `the exception for ${member.name} is no longer needed` : `nothing uses ${member.owner}.${member.name}`
-      violations.push({ path: file.path, line: member.line, rule: isExcepted ? 'exception' : 'dead-member', text })
-    }
+    for (const member of file.members) judge(file, member, (counts.get(member.name) ?? 0) > (declared.get(member.name) ?? 0))
+  }
+  for (const path of rules.tables) {
+    const file = tree.files.get(path)
+    if (file === undefined) continue
+    const product = [...tree.files.values()].filter((other) => other !== file && other.path.startsWith('src/') && !other.isTest)
+    const used = countWords(product)
+    for (const row of file.rows) judge(file, row, used.has(row.name))
   }
   return [
     ...violations,
@@ -140,6 +146,12 @@ export function checkDeadMembers(tree: SourceTree, rules: HouseRules): Violation
       rules.unusedMembers.map((exception) => exception.path.split('#')[0] ?? ''),
     ),
   ]
+}
+
+function countWords(files: readonly SourceFile[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const file of files) for (const [word, count] of file.words) counts.set(word, (counts.get(word) ?? 0) + count)
+  return counts
 }
 
 function missing(tree: SourceTree, paths: readonly string[]): Violation[] {

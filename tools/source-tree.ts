@@ -35,7 +35,7 @@ export interface FunctionExtent {
   readonly lineCount: number
 }
 
-/** A method, accessor or field of a class. */
+/** A method, accessor or field of a class, or a row of a table. */
 export interface Member {
   readonly name: string
   readonly owner: string
@@ -52,6 +52,8 @@ export interface SourceFile {
   readonly exports: readonly Export[]
   readonly functions: readonly FunctionExtent[]
   readonly members: readonly Member[]
+  /** The keys of exported object literals: the rows of tables. */
+  readonly rows: readonly Member[]
   /** Files that a string literal names: programs to start, workers, stages. */
   readonly mentions: readonly string[]
   /** How often each identifier (or string that could be one) stands in the file. */
@@ -91,6 +93,7 @@ function readSourceFile(root: string, path: string): SourceFile {
     exports: reader.exports,
     functions: reader.functions,
     members: reader.members,
+    rows: reader.rows,
     mentions: reader.mentions,
     words: reader.words,
     isBarrel: isBarrel(syntax),
@@ -108,6 +111,7 @@ class FileReader {
   readonly exports: Export[] = []
   readonly functions: FunctionExtent[] = []
   readonly members: Member[] = []
+  readonly rows: Member[] = []
   readonly mentions: string[] = []
   readonly words = new Map<string, number>()
   readonly #root: string
@@ -184,11 +188,24 @@ class FileReader {
     if (isDefault) this.#addExport(node, 'default', false)
     else if (ts.isVariableStatement(node)) {
       for (const declaration of node.declarationList.declarations) {
-        if (ts.isIdentifier(declaration.name)) this.#addExport(declaration, declaration.name.text, false)
+        if (!ts.isIdentifier(declaration.name)) continue
+        this.#addExport(declaration, declaration.name.text, false)
+        this.#readRows(declaration.name.text, declaration.initializer)
       }
     } else if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) this.#addExport(node, node.name.text, true)
     else if ((ts.isFunctionDeclaration(node) || ts.isClassDeclaration(node)) && node.name !== undefined) {
       this.#addExport(node, node.name.text, false)
+    }
+  }
+
+  #readRows(owner: string, initializer: ts.Expression | undefined): void {
+    let table = initializer
+    while (table !== undefined && (ts.isAsExpression(table) || ts.isSatisfiesExpression(table))) table = table.expression
+    if (table === undefined || !ts.isObjectLiteralExpression(table)) return
+    for (const row of table.properties) {
+      const name = row.name
+      if (name !== undefined && (ts.isIdentifier(name) || ts.isStringLiteral(name)))
+        this.rows.push({ name: name.text, owner, line: this.#lineOf(row) })
     }
   }
 

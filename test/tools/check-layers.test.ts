@@ -199,6 +199,14 @@ const PLANTED: readonly { readonly name: string; readonly changes: Changes; read
     changes: { 'src/broker/queue.ts': 'export class Queue {\n  put(): void {}\n  purgeSlowly(): void {}\n}\n' },
     expected: ['src/broker/queue.ts:3: dead-member: nothing uses Queue.purgeSlowly'],
   },
+  {
+    name: 'a limit that nothing obeys',
+    changes: {
+      'src/base/limits.ts': 'export const LIMITS = {\n  nameSizeMax: 255,\n  spareMax: 1,\n} as const\nvoid LIMITS.spareMax\n',
+      'src/cli/main.ts': "import { LIMITS } from '../base/limits.ts'\nvoid LIMITS.nameSizeMax\n",
+    },
+    expected: ['src/base/limits.ts:3: dead-member: nothing uses LIMITS.spareMax'],
+  },
 ]
 
 for (const planted of PLANTED) {
