@@ -6,7 +6,10 @@ import type { Definition } from './definitions.ts'
 import type { Exchange } from './exchange.ts'
 import type { Namespace } from './namespace.ts'
 import type { Queue } from './queue.ts'
-import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from './queue-settings.ts'
+import { effectiveSettings } from './effective-settings.ts'
+import { parseQueueArguments } from './queue-arguments.ts'
+import type { QueueDefinition } from './broker.ts'
+import type { QueueSettings } from './queue-settings.ts'
 
 /** Policies of a namespace. */
 export class NamespacePolicies {
@@ -17,8 +20,13 @@ export class NamespacePolicies {
   }
 
   /** @throws WaybillError PRECONDITION_FAILED on arguments that make no sense */
-  settingsOf(_definition: { readonly name: string; readonly arguments: FieldTable }): { settings: QueueSettings; type: 'classic' | 'quorum' } {
-    return { settings: DEFAULT_QUEUE_SETTINGS, type: 'classic' }
+  settingsOf(definition: QueueDefinition): { settings: QueueSettings; type: 'classic' | 'quorum' } {
+    const { settings, type } = parseQueueArguments({
+      ...definition,
+      namespace: this.#namespace.name,
+      exclusive: definition.exclusiveOwner !== undefined,
+    })
+    return { settings: effectiveSettings(settings), type }
   }
 
   alternateOf(table: FieldTable): string | undefined {
@@ -27,9 +35,7 @@ export class NamespacePolicies {
 
   applyToExchange(_exchange: Exchange<Queue>): void {}
 
-  restore(_definition: Definition): void {
-    void this.#namespace
-  }
+  restore(_definition: Definition): void {}
 
   definitions(): Definition[] {
     return []
