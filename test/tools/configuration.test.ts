@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { plantConfiguredTree, runNode } from './planted-tree.ts'
+import { plantConfiguredTree, PROJECT_ROOT, runNode } from './planted-tree.ts'
 
 const ESLINT = ['node_modules/eslint/bin/eslint.js', '--max-warnings', '0'] as const
 const COMPILER = ['node_modules/typescript/bin/tsc', '--noEmit'] as const
@@ -55,3 +55,23 @@ test('the formatter refuses a file that it would write otherwise', async (t) => 
   assert.equal(broken.code, 1, broken.output)
   assert.match(broken.output, /src\/base\/planted\.ts/)
 })
+
+for (const [version, isEnough] of [
+  ['18.19.0', false],
+  ['24.5.0', false],
+  ['24.6.0', true],
+  ['26.0.0', true],
+] as const) {
+  test(`a program of the checkout ${isEnough ? 'runs' : 'says in one sentence what is wrong'} on Node.js ${version}`, async () => {
+    const program = `Object.defineProperty(process.versions, 'node', { value: '${version}' }); await import('./tools/node-version.mjs'); console.log('runs')`
+    const result = await runNode(PROJECT_ROOT, '--input-type=module', '--eval', program)
+    if (isEnough) assert.deepEqual(result, { code: 0, output: 'runs\n' })
+    else {
+      assert.equal(result.code, 78)
+      assert.match(
+        result.output,
+        new RegExp(`^waybill: the checkout needs Node\\.js 24\\.6 or later and this is ${version.replaceAll('.', '\\.')}: .*\\n$`),
+      )
+    }
+  })
+}
