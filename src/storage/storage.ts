@@ -93,7 +93,7 @@ export interface RecoveryReport {
 export interface StorageOwner {
   /** Right before a commit is written: append what was gathered (settlements). */
   beforeCommit(): void
-  /** The watermark has advanced. */
+  /** The watermark has advanced. The next commit is under way already if there was anything for it. */
   committed(watermark: Position): void
   /** Pressure changed: true when publishers should pause (disk full, or too many bytes not yet synced). */
   pressure(paused: boolean, reason: 'disk-full' | 'unsynced'): void
@@ -101,7 +101,11 @@ export interface StorageOwner {
   failed(error: WaybillError): void
   /** Enough was appended since the last checkpoint that a new one is worth it. The owner calls `checkpoint` soon. */
   checkpointDue(): void
-  /** Disk use is above twice the live bytes: the owner copies the references in `victim` forward, then takes a checkpoint. */
+  /**
+   * Disk use (or memory, when the victim's positions are negative) is above twice the live bytes: the owner copies the referenced records
+   * in `victim` to the end of the same log, moves its references there and releases the old positions, at its own pace. The next victim
+   * comes when this one is dead.
+   */
   compactionDue(victim: Victim): void
 }
 
@@ -122,11 +126,14 @@ export interface Storage {
 
   /** Ends a turn: starts writing what was appended, unless a commit is under way (then it follows by itself). */
   commit(): void
-  /** Writes the owner's state as of `journal.end` now. The parts must not change any more. Resolves when it is durable and older files are gone. */
+  /**
+   * Writes the owner's state as of `journal.end` now: what `beforeCommit` would append belongs before the call, or must do no harm
+   * when it is replayed on this state. The parts must not change any more. Resolves when it is durable and older files are gone.
+   */
   checkpoint(parts: readonly Uint8Array[]): Promise<void>
   /** Bytes on disk, bytes referenced, for metrics and tests. */
   usage(): StorageUsage
-  /** Commits everything, writes the final checkpoint, marks the folder clean and gives up the lock. */
+  /** Commits everything (without asking `beforeCommit`), writes the final checkpoint, marks the folder clean and gives up the lock. */
   close(parts: readonly Uint8Array[]): Promise<void>
 
   /** Opens the log of one partition of a stream: its own segment files, the same commits. Created when absent. */
