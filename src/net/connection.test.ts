@@ -231,12 +231,12 @@ test('a peer that asks without reading is not read until it reads', () => {
 
 test('input is read again only when no reason to pause is left', () => {
   const { connection, socket } = connect()
-  connection.pauseInput(PAUSE.memory)
-  connection.pauseInput(PAUSE.disk)
-  connection.pauseInput(PAUSE.disk)
-  connection.resumeInput(PAUSE.disk)
+  connection.pauseInput(PAUSE.publisher)
+  connection.pauseInput(PAUSE.protocol)
+  connection.pauseInput(PAUSE.protocol)
+  connection.resumeInput(PAUSE.protocol)
   assert.equal(socket.paused, true)
-  connection.resumeInput(PAUSE.memory)
+  connection.resumeInput(PAUSE.publisher)
   assert.equal(socket.paused, false)
 })
 
@@ -310,8 +310,8 @@ test('writing to a connection that is gone does nothing and keeps nothing', () =
   const { connection, socket, clock } = connect()
   socket.handler?.closed(undefined)
   put(connection, 100, 1)
-  connection.pauseInput(PAUSE.memory)
-  connection.resumeInput(PAUSE.memory)
+  connection.pauseInput(PAUSE.publisher)
+  connection.resumeInput(PAUSE.publisher)
   connection.close()
   connection.destroy()
   clock.endTurn()

@@ -47,14 +47,12 @@ export type ConnectionState = 'handshake' | 'open' | 'closing' | 'closed'
 
 /** Why input is not read. A connection reads when no reason is left. */
 export const PAUSE = {
-  /** Memory of the server is short; publishers wait. */
-  memory: 1,
-  /** The disk is full or behind; publishers wait. */
-  disk: 2,
+  /** Publishers wait, because memory or disk is short (see pressure.ts) or because the server ends. */
+  publisher: 1,
   /** The protocol waits for something (a login being checked) before it goes on. */
-  protocol: 4,
+  protocol: 2,
   /** The peer does not read what it asked for. Set and cleared by the connection itself. */
-  output: 8,
+  output: 4,
 } as const
 export type PauseReason = (typeof PAUSE)[keyof typeof PAUSE]
 

@@ -57,7 +57,7 @@ test('an echo of 64 MiB through a slow reader keeps the bytes and bounds the mem
 })
 
 test('a paused connection receives nothing until it is resumed', async () => {
-  await using world = await listen((peer) => peer.connection.pauseInput(PAUSE.memory))
+  await using world = await listen((peer) => peer.connection.pauseInput(PAUSE.publisher))
   const socket = await world.connect()
   socket.write('first')
   await until(() => world.peers[0]?.receivedSizeBytes === 5, 'the first bytes came')
@@ -67,7 +67,7 @@ test('a paused connection receives nothing until it is resumed', async () => {
   other.write('x')
   await until(() => world.peers[1]?.receivedSizeBytes === 1, 'the other connection is served')
   assert.equal(world.peers[0]?.receivedSizeBytes, 5)
-  world.peers[0].connection.resumeInput(PAUSE.memory)
+  world.peers[0].connection.resumeInput(PAUSE.publisher)
   await until(() => world.peers[0]?.receivedSizeBytes === 11, 'the second bytes came')
 })
 
