@@ -238,13 +238,13 @@ export function writeAmqpProperties(writer: ByteWriter, properties: AmqpProperti
         break
       case 'deliveryMode':
       case 'priority':
-        writer.uint8(properties[name] as number)
+        writer.uint8(properties[name])
         break
       case 'timestamp':
         writer.uint64(properties.timestamp as number | bigint)
         break
       default:
-        writeShort(writer, name, properties[name] as string)
+        writeShort(writer, name, properties[name])
     }
   }
 }

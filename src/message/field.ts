@@ -215,7 +215,10 @@ function fieldOfObject(value: Exclude<Encodable, undefined | boolean | string | 
 export function tableOf(source: EncodableTable, depth = 0): FieldTable {
   if (source instanceof FieldTable) return source
   const entries: FieldEntry[] = []
-  const pairs = source instanceof Map ? (source as ReadonlyMap<string, Encodable>).entries() : Object.entries(source)
+  const pairs: Iterable<[string, Encodable]> =
+    source instanceof Map
+      ? (source as ReadonlyMap<string, Encodable>).entries()
+      : Object.entries(source as { readonly [name: string]: Encodable })
   for (const [name, value] of pairs) if (value !== undefined) entries.push({ name, field: fieldOf(value, depth) })
   return new FieldTable(entries)
 }

@@ -70,4 +70,4 @@ export const amqpProperties: fc.Arbitrary<AmqpProperties> = fc.record(
     clusterId: shortText,
   },
   { requiredKeys: [], noNullPrototype: true },
-) as fc.Arbitrary<AmqpProperties>
+)

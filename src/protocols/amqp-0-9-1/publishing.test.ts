@@ -57,7 +57,10 @@ test('a content header gives the size and the place of the properties', () => {
   const into = new ContentHeader()
   const bytes = Buffer.from('ffff' + '003c0000' + '0000000100000002' + '1000' + '02', 'hex')
   readContentHeader(bytes, 2, bytes.length, into)
-  assert.deepEqual({ ...into }, { classId: 60, bodySizeBytes: 2 ** 32 + 2, propertiesStart: 14, propertiesEnd: 17 })
+  assert.deepEqual(
+    Object.entries(into),
+    Object.entries({ classId: 60, bodySizeBytes: 2 ** 32 + 2, propertiesStart: 14, propertiesEnd: 17 }),
+  )
   for (let end = 2; end < 16; end++) assert.throws(() => readContentHeader(bytes, 2, end, into), syntaxError)
 })
 
@@ -65,19 +68,13 @@ test('settlements are read in place as decoding reads them', () => {
   const into = new Settlement()
   fc.assert(
     fc.property(fc.maxSafeNat(), fc.boolean(), fc.boolean(), (deliveryTag, multiple, requeue) => {
-      const read = (frame: Buffer): Settlement => {
+      const read = (frame: Buffer): unknown => {
         readSettlement(frame, 7, frame.length - 1, into)
-        return into
+        return { deliveryTag: into.deliveryTag, multiple: into.multiple, requeue: into.requeue }
       }
-      assert.deepEqual({ ...read(encodeMethodFrame(1, 'basic.ack', { deliveryTag, multiple })) }, { deliveryTag, multiple, requeue: false })
-      assert.deepEqual(
-        { ...read(encodeMethodFrame(1, 'basic.nack', { deliveryTag, multiple, requeue })) },
-        { deliveryTag, multiple, requeue },
-      )
-      assert.deepEqual(
-        { ...read(encodeMethodFrame(1, 'basic.reject', { deliveryTag, requeue })) },
-        { deliveryTag, multiple: false, requeue },
-      )
+      assert.deepEqual(read(encodeMethodFrame(1, 'basic.ack', { deliveryTag, multiple })), { deliveryTag, multiple, requeue: false })
+      assert.deepEqual(read(encodeMethodFrame(1, 'basic.nack', { deliveryTag, multiple, requeue })), { deliveryTag, multiple, requeue })
+      assert.deepEqual(read(encodeMethodFrame(1, 'basic.reject', { deliveryTag, requeue })), { deliveryTag, multiple: false, requeue })
     }),
   )
   assert.throws(() => readSettlement(Buffer.alloc(30), 0, 12, into), syntaxError)
