@@ -3,16 +3,8 @@
  * `node-sockets.ts` is the machine's TCP and TLS; the simulator has its own. No call throws, and no call answers by calling back
  * before it has returned.
  */
+import type { PeerCertificate } from './peer-certificate.ts'
 import type { TlsSettings } from './tls.ts'
-
-/** Who is at the other end of a TLS connection, as far as its verified certificate says. */
-export interface PeerCertificate {
-  /** The subject as a distinguished name, most specific part first: "CN=shop,O=Example". */
-  readonly distinguishedName: string
-  readonly commonName: string | undefined
-  /** DNS names, e-mail addresses and URIs of the certificate, without their prefix. */
-  readonly alternativeNames: readonly string[]
-}
 
 /** What is known of the encryption of a socket. */
 export interface SocketEncryption {

@@ -5,7 +5,7 @@ import { X509Certificate, createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { PeerCertificate as NodePeerCertificate } from 'node:tls'
 import { WaybillError } from '../base/errors.ts'
-import type { PeerCertificate } from './socket.ts'
+import type { PeerCertificate } from './peer-certificate.ts'
 
 /** Whether clients must show a certificate: not asked for; asked for, and valid when shown; required. */
 export type VerifyMode = 'none' | 'request' | 'require'
