@@ -48,7 +48,10 @@ export class PublicationFacts implements HeadersAccess {
     return at < 0 ? undefined : fieldOf(form.headerValue(bytes, facets, at))
   }
 
-  /** The ordering key as `source` says (see QueueSettings.orderingKey), or undefined when the message has none. */
+  /**
+   * The ordering key as `source` says (see QueueSettings.orderingKey), or undefined when the message has none. A header that holds
+   * an array, a table or a decimal is no key: its values have no one text.
+   */
   orderingKey(source: string): string | undefined {
     if (source === 'routing-key') return (this.#message as EncodedMessage).routingKey
     if (source === 'correlation-id') {
@@ -56,8 +59,9 @@ export class PublicationFacts implements HeadersAccess {
       if (facets.correlationIdLength < 0) return undefined
       return bytes.toString('utf8', facets.correlationIdOffset, facets.correlationIdOffset + facets.correlationIdLength)
     }
-    const value = this.get(source)
-    return value === undefined || value.value === null ? undefined : String(value.value)
+    const value = this.get(source)?.value
+    if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
+    return value === undefined || typeof value === 'object' ? undefined : String(value)
   }
 
   #scan(): { facets: MessageFacets; bytes: Buffer; form: MessageForm } {

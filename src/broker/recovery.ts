@@ -282,7 +282,7 @@ export class Recovery implements RecoveryHandler {
 
   #keysOf(queue: Queue): Map<number, string> {
     let keys = this.#keys.get(queue)
-    if (keys === undefined) this.#keys.set(queue, (keys = new Map()))
+    if (keys === undefined) this.#keys.set(queue, (keys = new Map<number, string>()))
     return keys
   }
 }

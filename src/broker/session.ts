@@ -282,15 +282,15 @@ export class Session implements TurnTask, AlarmOwner {
   alarm(nowMs: number): void {
     if (this.#closed) return
     let nextMs = Infinity
-    let late: Consumer | undefined
+    let lateTimeoutMs: number | undefined
     this.#unsettled.forEach((tag, _queue, consumer) => {
       if (consumer?.timeoutMs === undefined) return
       const dueMs = this.#unsettled.deliveredAtMs(tag) + consumer.timeoutMs
-      if (dueMs <= nowMs) late = consumer
+      if (dueMs <= nowMs) lateTimeoutMs = consumer.timeoutMs
       else nextMs = Math.min(nextMs, dueMs)
     })
-    if (late !== undefined) {
-      const text = `delivery acknowledgement on channel timed out. Timeout value used: ${String((late as Consumer).timeoutMs)} ms`
+    if (lateTimeoutMs !== undefined) {
+      const text = `delivery acknowledgement on channel timed out. Timeout value used: ${String(lateTimeoutMs)} ms`
       return this.sink.failed(new WaybillError('PRECONDITION_FAILED', text))
     }
     if (nextMs !== Infinity) this.namespace.broker.services.alarms.set(this, nextMs)
