@@ -229,7 +229,7 @@ class FileStorage implements Storage {
   /** Reads the newest checkpoint that is whole, its parts going to the handler. A damaged one gives way to the one before it. */
   async #readNewestCheckpoint(names: readonly string[], handler: RecoveryHandler): Promise<Checkpoint | undefined> {
     for (const name of names.filter(isUnfinishedCheckpoint)) await this.#disk.remove(name)
-    let firstError: unknown
+    let firstError: WaybillError | undefined
     const candidates = checkpointNames(names)
     for (const name of candidates) {
       try {
