@@ -143,12 +143,26 @@ class Reading {
   }
 
   #method(buffer: Buffer, start: number, end: number): void {
-    const decoded = refusable(() => decodeMethod(buffer, start, end))
-    if (end - start < 4) return
+    const decoded = this.#decodes(buffer, start, end)
+    if (end - start < 4 || decoded === undefined) return
     const id = methodIdAt(buffer, start, end)
     if (id === METHOD.basicPublish) assert.equal(refusable(() => readPublish(buffer, start, end, this.#publish)), decoded) // prettier-ignore
     if (id === METHOD.basicAck || id === METHOD.basicNack || id === METHOD.basicReject)
       assert.equal(refusable(() => readSettlement(buffer, start, end, this.#settlement)), decoded) // prettier-ignore
+  }
+
+  /** Whether decoding accepts the method; undefined when a name is not UTF-8, which the fast paths leave to the session. */
+  #decodes(buffer: Buffer, start: number, end: number): boolean | undefined {
+    let malformedText = false
+    const decoded = refusable(() => {
+      try {
+        decodeMethod(buffer, start, end)
+      } catch (error) {
+        malformedText = error instanceof WaybillError && error.message.includes('UTF-8')
+        throw error
+      }
+    })
+    return malformedText ? undefined : decoded
   }
 
   #contentHeader(buffer: Buffer, start: number, end: number): void {

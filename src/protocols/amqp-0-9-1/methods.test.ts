@@ -9,7 +9,7 @@ import { cutText, decodeMethod, encodeMethodFrame, methodIdAt, methodIdOf, metho
 import type { Method, MethodInput } from './methods.ts'
 
 const refused = (error: unknown): boolean =>
-  error instanceof WaybillError && (error.code === 'SYNTAX_ERROR' || error.code === 'COMMAND_INVALID')
+  error instanceof WaybillError && (error.code === 'FRAME_ERROR' || error.code === 'COMMAND_INVALID')
 
 function encode(method: Method, channel = 0): Buffer {
   return encodeMethodFrame(channel, method.method, method as unknown as MethodInput<MethodName>)
@@ -74,10 +74,10 @@ test('the names and ids of the fast paths agree with the table', () => {
   assert.equal(METHOD_NAMES.length, 66)
 })
 
-test('an unknown method is COMMAND_INVALID, bytes after the arguments a SYNTAX_ERROR', () => {
+test('an unknown method is COMMAND_INVALID, bytes too many or too few a FRAME_ERROR', () => {
   assert.throws(() => decodeMethod(Buffer.from('003c00c8', 'hex'), 0, 4), { code: 'COMMAND_INVALID' })
-  assert.throws(() => decodeMethod(Buffer.from('005a000a00', 'hex'), 0, 5), { code: 'SYNTAX_ERROR' })
-  assert.throws(() => decodeMethod(Buffer.from('005a00', 'hex'), 0, 3), { code: 'SYNTAX_ERROR' })
+  assert.throws(() => decodeMethod(Buffer.from('005a000a00', 'hex'), 0, 5), { code: 'FRAME_ERROR' })
+  assert.throws(() => decodeMethod(Buffer.from('005a00', 'hex'), 0, 3), { code: 'FRAME_ERROR' })
 })
 
 test('a reply text is cut to what fits, between characters; a name that is too long is refused', () => {
@@ -93,10 +93,25 @@ test('a reply text is cut to what fits, between characters; a name that is too l
   })
 })
 
-test('names that are not UTF-8 come back as they were', () => {
+test('a name that is not UTF-8 is a FRAME_ERROR, as in RabbitMQ', () => {
   const frame = encodeMethodFrame(1, 'basic.cancel-ok', { consumerTag: 'abc' })
   frame[12] = 0xff
-  const decoded = decodeMethod(frame, 7, frame.length - 1)
-  assert.ok(decoded.method === 'basic.cancel-ok')
-  assert.deepEqual(encodeMethodFrame(1, 'basic.cancel-ok', decoded), frame)
+  assert.throws(() => decodeMethod(frame, 7, frame.length - 1), { code: 'FRAME_ERROR' })
+})
+
+test('a bad table in a method is a FRAME_ERROR with its cause', () => {
+  const frame = encodeMethodFrame(1, 'queue.declare', {
+    queue: 'q',
+    passive: false,
+    durable: false,
+    exclusive: false,
+    autoDelete: false,
+    noWait: false,
+    arguments: { x: 1 },
+  })
+  frame[frame.length - 6] = 0x3f
+  assert.throws(
+    () => decodeMethod(frame, 7, frame.length - 1),
+    (error) => error instanceof WaybillError && error.code === 'FRAME_ERROR' && error.cause instanceof WaybillError,
+  )
 })

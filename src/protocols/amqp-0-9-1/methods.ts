@@ -82,9 +82,9 @@ function planOf(name: MethodName): Plan {
   return plan
 }
 
-/** Class and method id of the method payload that starts at `start`. @throws SYNTAX_ERROR when it is shorter than its ids */
+/** Class and method id of the method payload that starts at `start`. @throws FRAME_ERROR when it is shorter than its ids */
 export function methodIdAt(buffer: Uint8Array, start: number, end: number): MethodId {
-  if (end - start < 4) throw new WaybillError('SYNTAX_ERROR', 'a method frame is too short for its class and method')
+  if (end - start < 4) throw new WaybillError('FRAME_ERROR', 'a method frame is too short for its class and method')
   return (
     ((buffer[start] as number) << 24) |
     ((buffer[start + 1] as number) << 16) |
@@ -96,13 +96,21 @@ export function methodIdAt(buffer: Uint8Array, start: number, end: number): Meth
 /**
  * Decodes the method payload `buffer[start, end)` (ids and arguments). Bytes are copied: the result owns everything.
  * @throws COMMAND_INVALID when there is no such method
- * @throws SYNTAX_ERROR when its arguments are cut off, too long or not valid
+ * @throws FRAME_ERROR when its arguments are cut off, too long or not valid, as RabbitMQ says it, or a short string is not UTF-8
  */
 export function decodeMethod(buffer: Uint8Array, start: number, end: number): Method {
   const id = methodIdAt(buffer, start, end)
   const plan = PLANS.get(id)
   if (plan === undefined) throw new WaybillError('COMMAND_INVALID', `there is no method ${id >>> 16}.${id & 0xffff}`)
-  const reader = new ByteReader(buffer, start + 4, end)
+  try {
+    return decodeArguments(plan, new ByteReader(buffer, start + 4, end))
+  } catch (error) {
+    if (!(error instanceof WaybillError)) throw error
+    throw new WaybillError('FRAME_ERROR', `cannot decode ${plan.name}: ${error.message}`, { cause: error })
+  }
+}
+
+function decodeArguments(plan: Plan, reader: ByteReader): Method {
   const method: Record<string, unknown> = { method: plan.name }
   let bits = 0
   let bitCount = 8
@@ -120,7 +128,7 @@ export function decodeMethod(buffer: Uint8Array, start: number, end: number): Me
     const value = readArgument(reader, kind)
     if (value !== undefined) method[name] = value
   }
-  if (reader.remaining > 0) throw new WaybillError('SYNTAX_ERROR', `${reader.remaining} bytes follow the arguments of ${plan.name}`)
+  if (reader.remaining > 0) throw new WaybillError('SYNTAX_ERROR', `${reader.remaining} bytes follow the arguments`)
   return method as unknown as Method
 }
 
@@ -137,7 +145,7 @@ function readArgument(reader: ByteReader, kind: Exclude<ArgumentKind, 'bit' | '(
       return reader.uint32() * 2 ** 32 + reader.uint32()
     case 'shortstr':
     case 'replytext':
-      return reader.text(reader.uint8())
+      return wellFormed(reader.text(reader.uint8()))
     case 'longstr':
       return reader.copy(reader.uint32())
     case 'longtext':
@@ -154,6 +162,15 @@ function readArgument(reader: ByteReader, kind: Exclude<ArgumentKind, 'bit' | '(
       reader.take(reader.uint32())
       return undefined
   }
+}
+
+/**
+ * Names in methods are UTF-8, as in RabbitMQ.
+ * @throws FRAME_ERROR when the decoded text is not
+ */
+export function wellFormed(text: string): string {
+  if (!text.isWellFormed()) throw new WaybillError('FRAME_ERROR', 'malformed UTF-8 in a short string')
+  return text
 }
 
 /** Appends a method payload: ids and arguments. @throws PRECONDITION_FAILED when a short string or a table exceeds its limit */

@@ -23,7 +23,8 @@ const IDS_SIZE_BYTES = 4
 
 /**
  * Reads the basic.publish in the method payload `buffer[start, end)` (from its class-id on). Hot.
- * @throws SYNTAX_ERROR when it is cut off or has bytes left
+ * Whether the names are UTF-8 is the caller's to check when they differ from those of the publish before (`wellFormed`).
+ * @throws FRAME_ERROR when it is cut off or has bytes left
  */
 export function readPublish(buffer: Uint8Array, start: number, end: number, into: PublishArguments): void {
   // Ticket (2 bytes, without a meaning), exchange, routing key, bits.
@@ -47,6 +48,8 @@ export function readPublish(buffer: Uint8Array, start: number, end: number, into
 /** A content header [AMQP-0-9-1 4.2.6.1]. Offsets are absolute in the buffer that was read. */
 export class ContentHeader {
   classId = 0
+  /** Without a meaning; anything but 0 is unexpected. */
+  weight = 0
   /** Bytes of the body to come; rounded beyond 2^53, which is over every limit. */
   bodySizeBytes = 0
   /** Flags and properties, to be scanned. */
@@ -59,11 +62,12 @@ export const CONTENT_HEADER_SIZE_BYTES = 12
 
 /**
  * Reads the header payload `buffer[start, end)`. The properties are not looked at. Hot.
- * @throws SYNTAX_ERROR when it is cut off
+ * @throws FRAME_ERROR when it is cut off
  */
 export function readContentHeader(buffer: Uint8Array, start: number, end: number, into: ContentHeader): void {
-  if (end - start < CONTENT_HEADER_SIZE_BYTES + 2) throw cutOff('a content header')
+  if (end - start < CONTENT_HEADER_SIZE_BYTES) throw cutOff('a content header')
   into.classId = ((buffer[start] as number) << 8) | (buffer[start + 1] as number)
+  into.weight = ((buffer[start + 2] as number) << 8) | (buffer[start + 3] as number)
   const high = readUint32(buffer, start + 4)
   const low = readUint32(buffer, start + 8)
   into.bodySizeBytes = high === 0 ? low : high * 2 ** 32 + low
@@ -72,11 +76,11 @@ export function readContentHeader(buffer: Uint8Array, start: number, end: number
 }
 
 function cutOff(what: string): WaybillError {
-  return new WaybillError('SYNTAX_ERROR', `${what} is cut off`)
+  return new WaybillError('FRAME_ERROR', `${what} is cut off`)
 }
 
 function leftOver(what: string): WaybillError {
-  return new WaybillError('SYNTAX_ERROR', `bytes follow the arguments of ${what}`)
+  return new WaybillError('FRAME_ERROR', `bytes follow the arguments of ${what}`)
 }
 
 function readUint32(buffer: Uint8Array, at: number): number {

@@ -25,10 +25,10 @@ export const ACK_FRAME_SIZE_BYTES = 21
 
 /**
  * Reads the ack, nack or reject in the method payload `buffer[start, end)` (from its class-id on, which the caller has looked at). Hot.
- * @throws SYNTAX_ERROR when it is cut off or has bytes left
+ * @throws FRAME_ERROR when it is cut off or has bytes left
  */
 export function readSettlement(buffer: Uint8Array, start: number, end: number, into: Settlement): void {
-  if (end - start !== PAYLOAD_SIZE_BYTES) throw new WaybillError('SYNTAX_ERROR', 'a settlement is cut off or has bytes left')
+  if (end - start !== PAYLOAD_SIZE_BYTES) throw new WaybillError('FRAME_ERROR', 'a settlement is cut off or has bytes left')
   const high = readUint32(buffer, start + 4)
   const low = readUint32(buffer, start + 8)
   into.deliveryTag = high === 0 ? low : high * 2 ** 32 + low
