@@ -12,7 +12,7 @@ const formatRate = (value: number): string => {
 }
 
 /** A figure as the table shows it. */
-export const formatFigure = (value: number, unit: Unit): string => {
+const formatFigure = (value: number, unit: Unit): string => {
   switch (unit) {
     case 'per second':
       return formatRate(value)

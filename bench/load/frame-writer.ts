@@ -179,13 +179,6 @@ export const encodePublish = (message: PublishedMessage): EncodedMessage => {
   return { bytes: writer.finish(), bodyOffset, headersEndOffset }
 }
 
-/** The same message `count` times in a row: a prefix of it is a batch of any smaller count. */
-export const repeatMessage = (message: Uint8Array, count: number): Buffer => {
-  const batch = Buffer.allocUnsafe(message.length * count)
-  for (let index = 0; index < count; index += 1) batch.set(message, index * message.length)
-  return batch
-}
-
 /** A body that doesn't compress, the same in every run. */
 export const bodyOf = (sizeBytes: number): Buffer => {
   const body = Buffer.allocUnsafe(sizeBytes)

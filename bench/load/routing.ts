@@ -13,10 +13,10 @@ const SETTLE_TIMEOUT_MS = 120_000
 const SITE_COUNT = 317
 
 /** The key that binding number `index`, and no other, matches. */
-export const keyOf = (index: number): string => `site${index % SITE_COUNT}.order.${index}`
+const keyOf = (index: number): string => `site${index % SITE_COUNT}.order.${index}`
 
 /** Of ten patterns seven are plain, two have a `*`, one a `#`. */
-export const patternOf = (index: number): string => {
+const patternOf = (index: number): string => {
   const kind = index % 10
   if (kind < 7) return keyOf(index)
   return kind < 9 ? `site${index % SITE_COUNT}.*.${index}` : `${keyOf(index)}.#`
