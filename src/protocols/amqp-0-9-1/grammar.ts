@@ -32,8 +32,6 @@
  * frame-max counts the whole frame. As RabbitMQ does, a payload of up to frame-max bytes is accepted, because some clients do not
  * count the 8 bytes around it; what is sent stays within it.
  */
-import type { ErrorCode } from '../../base/errors.ts'
-
 /** Frame types [4.2.3]. */
 export const FRAME = { method: 1, header: 2, body: 3, heartbeat: 8 } as const
 
@@ -98,42 +96,3 @@ export const REPLY = {
   notImplemented: 540,
   internalError: 541,
 } as const
-
-/** The reply code of an operating error; what has no code of its own is an internal error. */
-export function replyCodeOf(code: ErrorCode): number {
-  switch (code) {
-    case 'NOT_FOUND':
-      return REPLY.notFound
-    case 'ACCESS_REFUSED':
-    case 'AUTHENTICATION_FAILED':
-      return REPLY.accessRefused
-    case 'RESOURCE_LOCKED':
-      return REPLY.resourceLocked
-    case 'PRECONDITION_FAILED':
-    case 'MESSAGE_TOO_LARGE':
-      return REPLY.preconditionFailed
-    case 'NOT_ALLOWED':
-      return REPLY.notAllowed
-    case 'NOT_IMPLEMENTED':
-      return REPLY.notImplemented
-    case 'RESOURCE_ERROR':
-    case 'STORAGE_FULL':
-      return REPLY.resourceError
-    case 'FRAME_ERROR':
-      return REPLY.frameError
-    case 'SYNTAX_ERROR':
-      return REPLY.syntaxError
-    case 'COMMAND_INVALID':
-      return REPLY.commandInvalid
-    case 'CHANNEL_ERROR':
-      return REPLY.channelError
-    case 'UNEXPECTED_FRAME':
-      return REPLY.unexpectedFrame
-    case 'CONNECTION_FORCED':
-      return REPLY.connectionForced
-    case 'INVALID_PATH':
-      return REPLY.invalidPath
-    default:
-      return REPLY.internalError
-  }
-}
