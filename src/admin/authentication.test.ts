@@ -5,7 +5,6 @@ import type { PeerFacts } from '../base/identity.ts'
 import { checkPassword, hashPassword, parsePasswordHash, type PasswordHash } from '../base/password-hash.ts'
 import { SeededRandom } from '../base/random.ts'
 import { Authentication } from './authentication.ts'
-import { FULL_PERMISSION } from './permissions.ts'
 import { GUEST, Users, type User } from './users.ts'
 
 const LOCAL: PeerFacts = { remoteAddress: '127.0.0.1', encrypted: false, certificateNames: [] }
@@ -13,7 +12,7 @@ const REMOTE: PeerFacts = { ...LOCAL, remoteAddress: '192.0.2.7' }
 const HASH: PasswordHash = { logCost: 14, blockSize: 8, parallelization: 1, salt: Buffer.alloc(16), hash: Buffer.alloc(32) }
 
 function user(name: string, changes: Partial<User> = {}): User {
-  return { name, secret: { kind: 'none' }, loopbackOnly: false, certificateNames: [], tags: [], permissions: [FULL_PERMISSION], ...changes }
+  return { name, secret: { kind: 'none' }, loopbackOnly: false, certificateNames: [], tags: [], permissions: undefined, ...changes }
 }
 
 interface World {

@@ -11,7 +11,7 @@ import type { Authenticator, Authorizer, Credentials, Identity, PeerFacts, Permi
 import { checkPassword, type PasswordHash } from '../base/password-hash.ts'
 import type { Random } from '../base/random.ts'
 import { matchesPattern } from './name-pattern.ts'
-import { PatternPermissions } from './permissions.ts'
+import { EVERYTHING, PatternPermissions } from './permissions.ts'
 import type { User, Users } from './users.ts'
 
 /** How long a successful check is remembered. */
@@ -65,7 +65,9 @@ export class Authentication implements Authenticator, Authorizer {
   permissionsOf(identity: Identity, namespace: string): Permissions | undefined {
     const key = `${identity.user}\0${namespace}`
     if (this.#permissions.has(key)) return this.#permissions.get(key)
-    const rules = this.#users.named(identity.user)?.permissions.filter((rule) => matchesPattern(rule.namespace, namespace)) ?? []
+    const user = this.#users.named(identity.user)
+    const all = user === undefined ? [] : (user.permissions ?? EVERYTHING)
+    const rules = all.filter((rule) => matchesPattern(rule.namespace, namespace))
     const permissions = rules.length === 0 ? undefined : new PatternPermissions(rules)
     // Namespaces are named by peers: what is remembered is bounded.
     if (this.#permissions.size >= REMEMBERED_MAX) this.#permissions.clear()

@@ -14,7 +14,7 @@ export interface PermissionRule {
 }
 
 /** Everything, everywhere. */
-export const FULL_PERMISSION: PermissionRule = { namespace: '*', configure: ['*'], write: ['*'], read: ['*'] }
+export const EVERYTHING: readonly PermissionRule[] = [{ namespace: '*', configure: ['*'], write: ['*'], read: ['*'] }]
 
 /** Answers kept per operation; a user with more different names asks the patterns again. */
 const ANSWERS_MAX = 10_000

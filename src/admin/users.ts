@@ -2,7 +2,7 @@
  * The users of a server, as its configuration names them.
  */
 import type { PasswordHash } from '../base/password-hash.ts'
-import { FULL_PERMISSION, type PermissionRule } from './permissions.ts'
+import type { PermissionRule } from './permissions.ts'
 
 /** What a user's password is compared with. */
 export type Secret =
@@ -21,7 +21,8 @@ export interface User {
   /** Names of certificates that stand for this user, besides its own name. */
   readonly certificateNames: readonly string[]
   readonly tags: readonly string[]
-  readonly permissions: readonly PermissionRule[]
+  /** Undefined: everything, everywhere. */
+  readonly permissions: readonly PermissionRule[] | undefined
 }
 
 /** guest with password guest, from this machine only, as RabbitMQ has it: a client that is tried out on one machine just connects. */
@@ -31,7 +32,7 @@ export const GUEST: User = {
   loopbackOnly: true,
   certificateNames: [],
   tags: ['administrator'],
-  permissions: [FULL_PERMISSION],
+  permissions: undefined,
 }
 
 /** Users by name and by the names of their certificates. */
