@@ -119,7 +119,10 @@ export function deadLetterOf(
   if (deadLetterRoutingKey === undefined) {
     if (keys.length > 1) publication.moreKeys = keys.slice(1)
   } else if (carbonCopies !== undefined) headers.set('CC', undefined)
-  const encoded = form.patch(publication.properties, publication.propertiesStart, publication.propertiesEnd, { removeExpiration: true, headers })
+  const encoded = form.patch(publication.properties, publication.propertiesStart, publication.propertiesEnd, {
+    removeExpiration: true,
+    headers,
+  })
   publication.properties = encoded
   publication.propertiesStart = 0
   publication.propertiesEnd = encoded.length

@@ -7,7 +7,10 @@ describe('MessageIndex', () => {
   it('agrees with a map of sequence numbers under any appends and removals', () => {
     const step = fc.oneof(
       { weight: 3, arbitrary: fc.record({ op: fc.constant('append' as const), count: fc.integer({ min: 1, max: PAGE_ENTRIES * 2 }) }) },
-      { weight: 3, arbitrary: fc.record({ op: fc.constant('removeOldest' as const), count: fc.integer({ min: 1, max: PAGE_ENTRIES * 2 }) }) },
+      {
+        weight: 3,
+        arbitrary: fc.record({ op: fc.constant('removeOldest' as const), count: fc.integer({ min: 1, max: PAGE_ENTRIES * 2 }) }),
+      },
       { weight: 2, arbitrary: fc.record({ op: fc.constant('removeAny' as const), pick: fc.nat() }) },
       { weight: 1, arbitrary: fc.record({ op: fc.constant('keepOne' as const), pick: fc.nat() }) },
     )
@@ -69,7 +72,10 @@ describe('MessageIndex', () => {
         assert.equal(index.size, numbers.length)
         const order: number[] = []
         index.forEach((sequence) => order.push(sequence))
-        assert.deepEqual(order, numbers.toSorted((a, b) => a - b))
+        assert.deepEqual(
+          order,
+          numbers.toSorted((a, b) => a - b),
+        )
         for (const number of numbers) assert.equal(index.remove(number), number * 8)
         assert.equal(index.size, 0)
       }),

@@ -60,7 +60,15 @@ export class Namespace {
     this.delayed = new DelayedMessages(broker.services, delayedNumber, (position, from) => this.#routeDue(position, from))
     this.policies = new NamespacePolicies(this)
     for (const [exchangeName, kind] of STANDARD_EXCHANGES) {
-      const definition = { name: exchangeName, kind, routing: kind, durable: true, autoDelete: false, internal: false, arguments: NO_ARGUMENTS }
+      const definition = {
+        name: exchangeName,
+        kind,
+        routing: kind,
+        durable: true,
+        autoDelete: false,
+        internal: false,
+        arguments: NO_ARGUMENTS,
+      }
       this.addExchange({ ...definition, alternate: undefined })
     }
   }
@@ -347,7 +355,13 @@ export class Namespace {
     if (source.autoDelete && source.isUnused) this.deleteExchange(source)
   }
 
-  #recordBinding(op: 'bind' | 'unbind', source: Exchange<Queue>, destination: Queue | Exchange<Queue>, key: string, args: FieldTable): void {
+  #recordBinding(
+    op: 'bind' | 'unbind',
+    source: Exchange<Queue>,
+    destination: Queue | Exchange<Queue>,
+    key: string,
+    args: FieldTable,
+  ): void {
     const toExchange = destination instanceof Exchange
     const binding = { source: source.name, destination: destination.name, toExchange, key, arguments: argumentsToText(args) }
     this.broker.define({ op, n: this.name, binding })

@@ -75,7 +75,11 @@ const steps = fc.array(
   { maxLength: 120 },
 )
 
-function drive(bench: Bench, script: { op: string; pick: number; priority: number; key: string }[], expected: (bench: Bench) => number): void {
+function drive(
+  bench: Bench,
+  script: { op: string; pick: number; priority: number; key: string }[],
+  expected: (bench: Bench) => number,
+): void {
   for (const { op, pick, priority, key } of script) {
     if (op === 'add') bench.add(priority, key)
     else if (op === 'take') {

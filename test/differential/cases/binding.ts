@@ -87,7 +87,26 @@ bindingCases
     await routes(s, 'fanout', ['k', ''], ['k', 'other', ''])
   })
   .add('topic matches words and wildcards', async (s) => {
-    const patterns = ['#', '*', 'a', 'a.b', 'a.*', '*.b', '#.b', 'a.#', 'a.*.c', 'a.#.c', '#.#', '*.*', '*.#', '#.*', 'a.#.#.c', '', 'a..b', 'a.*.*']
+    const patterns = [
+      '#',
+      '*',
+      'a',
+      'a.b',
+      'a.*',
+      '*.b',
+      '#.b',
+      'a.#',
+      'a.*.c',
+      'a.#.c',
+      '#.#',
+      '*.*',
+      '*.#',
+      '#.*',
+      'a.#.#.c',
+      '',
+      'a..b',
+      'a.*.*',
+    ]
     const keys = ['', 'a', 'b', 'a.b', 'a.c', 'a.b.c', 'a.x.y.c', 'a..c', 'a..b', '.', 'a.', '.a', 'a.b.c.d', 'A.B', '*.b', '#', 'a#', 'ab']
     await routes(s, 'topic', patterns, keys)
   })
@@ -111,12 +130,7 @@ const HEADERS: readonly (readonly [string, Table])[] = [
 for (const match of ['all', 'any', 'all-with-x', 'any-with-x', undefined]) {
   bindingCases.add(`headers with x-match ${match ?? 'absent'}`, async (s) => {
     const rule = match === undefined ? {} : { 'x-match': match }
-    const bindings: Table[] = [
-      { ...rule, a: 1, b: 'two' },
-      { ...rule, a: 1, b: 'two', 'x-c': 'x' },
-      { ...rule },
-      { ...rule, a: null },
-    ]
+    const bindings: Table[] = [{ ...rule, a: 1, b: 'two' }, { ...rule, a: 1, b: 'two', 'x-c': 'x' }, { ...rule }, { ...rule, a: null }]
     const ch = await s.channel()
     await ch.declareExchange('x', 'headers')
     for (const [index, table] of bindings.entries()) {

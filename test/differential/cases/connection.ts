@@ -14,7 +14,13 @@ connectionCases
     const given = start?.arguments ?? {}
     const server = given['server-properties'] as Record<string, unknown>
     s.note(`version ${text(given['version-major'])}-${text(given['version-minor'])}`)
-    s.note(`mechanisms ${String(given['mechanisms']).split(' ').filter((name) => name !== 'EXTERNAL').sort().join(' ')}`)
+    s.note(
+      `mechanisms ${String(given['mechanisms'])
+        .split(' ')
+        .filter((name) => name !== 'EXTERNAL')
+        .sort()
+        .join(' ')}`,
+    )
     s.note(`locales ${text(given['locales'])}`)
     s.note(`capabilities ${text(server['capabilities'])}`)
     c.client.destroy()

@@ -150,7 +150,12 @@ exchangeCases
     for (const name of ['a', 'b', 'c']) await ch.declareExchange(name, 'fanout')
     await ch.declareQueue('q')
     for (const name of ['a', 'b', 'c']) await ch.bind('q', name)
-    for (const [source, destination] of [['a', 'b'], ['b', 'c'], ['c', 'a']] as const) await ch.call('exchange.bind', { source, destination })
+    for (const [source, destination] of [
+      ['a', 'b'],
+      ['b', 'c'],
+      ['c', 'a'],
+    ] as const)
+      await ch.call('exchange.bind', { source, destination })
     ch.publish('a', '')
     await ch.getWhenThere('q', true)
     await ch.get('q', true)
@@ -234,11 +239,15 @@ exchangeCases
     const ch = await s.channel()
     await ch.declareExchange('x', 'direct', { 'alternate-exchange': 5 })
   })
-  .add('x-delayed-message without the plugin', async (s) => {
-    const ch = await s.channel()
-    await ch.declareExchange('x', 'x-delayed-message', { 'x-delayed-type': 'direct' })
-    await ch.connection.ended(300)
-  }, { difference: 'Delayed exchanges are part of Waybill; RabbitMQ needs a plugin for them.' })
+  .add(
+    'x-delayed-message without the plugin',
+    async (s) => {
+      const ch = await s.channel()
+      await ch.declareExchange('x', 'x-delayed-message', { 'x-delayed-type': 'direct' })
+      await ch.connection.ended(300)
+    },
+    { difference: 'Delayed exchanges are part of Waybill; RabbitMQ needs a plugin for them.' },
+  )
 
 async function alternate(ch: ScriptChannel): Promise<void> {
   await ch.declareExchange('rest-x', 'fanout')

@@ -91,10 +91,14 @@ queueArgumentCases
     await ch.declareQueue('q', {}, durable)
     await ch.declareQueue('q', { 'x-queue-type': 'classic' }, durable)
   })
-  .add('a stream queue', async (s) => {
-    const ch = await s.channel()
-    await ch.declareQueue('q', { 'x-queue-type': 'stream' }, durable)
-  }, { difference: 'Streams come later in Waybill; until then the type is refused.' })
+  .add(
+    'a stream queue',
+    async (s) => {
+      const ch = await s.channel()
+      await ch.declareQueue('q', { 'x-queue-type': 'stream' }, durable)
+    },
+    { difference: 'Streams come later in Waybill; until then the type is refused.' },
+  )
 
 /** A queue declared with one value and redeclared with another, with none, and with an equal value of another integer type. */
 const REDECLARED: readonly [argument: string, first: unknown, other: unknown, base?: Table][] = [
