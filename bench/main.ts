@@ -31,6 +31,7 @@ const USAGE = `npm run bench -- [options]
   --backlog N        waiting messages of the backlog work (default 10,000,000)
   --peer-backlog N   the same for the other brokers, when they take too long to fill
   --measure SECONDS  measured time of each run (default 5)
+  --source           run waybill's TypeScript as it is, not compiled as in the published package
   --node-option O    an option for the Node.js that runs waybill, such as --cpu-prof; may be repeated
   --json FILE        write every figure there
 
@@ -49,6 +50,7 @@ const OPTIONS = {
   'peer-backlog': { type: 'string' },
   measure: { type: 'string' },
   'node-option': { type: 'string', multiple: true, default: [] as string[] },
+  source: { type: 'boolean', default: false },
   json: { type: 'string' },
   help: { type: 'boolean', default: false },
 } as const
@@ -80,7 +82,13 @@ const readSettings = (): Settings | undefined => {
   }
   const peerBacklog = values['peer-backlog']
   const externals = values.url.map(external)
-  const startable: BrokerKind[] = [waybill(values['node-option']), rabbitmq('3.10'), rabbitmq('4.0'), nats(), ...externals]
+  const startable: BrokerKind[] = [
+    waybill({ fromSource: values.source, nodeOptions: values['node-option'] }),
+    rabbitmq('3.10'),
+    rabbitmq('4.0'),
+    nats(),
+    ...externals,
+  ]
   const wanted = new Set((values.only ?? '').split(',').filter((name) => name !== ''))
   const isWanted = (name: string): boolean => wanted.delete(name)
   const works = ALL_WORKS.filter((work) => isWanted(work.name))
