@@ -30,7 +30,11 @@ export interface ConnectOptions {
   readonly heartbeat?: number
 }
 
-const ANSWER_MS = 4000
+/** How long an answer may take on a busy machine. */
+const ANSWER_MS = 20_000
+
+/** How long the end of a socket may take: RabbitMQ waits three seconds before it closes silently. */
+const END_MS = 6000
 
 const CAPABILITIES: Table = {
   publisher_confirms: true,
@@ -229,7 +233,7 @@ export class ScriptConnection {
   }
 
   /** Waits until the server has closed the connection; the transcript says if it did not. */
-  async ended(timeoutMs: number = ANSWER_MS): Promise<void> {
+  async ended(timeoutMs: number = END_MS): Promise<void> {
     this.#expectsEnd = true
     await this.client.until(() => this.client.end !== 'open', timeoutMs)
   }
