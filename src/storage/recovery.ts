@@ -88,10 +88,9 @@ export class TailReader {
       }
       if (part.state !== 'whole') {
         if (!clean) await this.#refuseIfFollowed(part, next + parts.length)
-        const cutStart = parts[0]?.position ?? (part.state === 'broken' ? part.position : position)
         const cutSizeBytes = parts.reduce((sum, whole) => sum + whole.sizeBytes, part.state === 'broken' ? part.sizeBytes : 0)
         this.#memory = allocateMemory(0)
-        return { position: cutStart, sequence: next, cutSizeBytes }
+        return { position, sequence: next, cutSizeBytes }
       }
       for (const whole of parts) await this.#visitPart(whole, parts.length > 1, visit)
       next += parts.length

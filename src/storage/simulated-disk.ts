@@ -14,6 +14,9 @@ import { SimulatedFile } from './simulated-file.ts'
 const LATENCY_MS_MIN = 0.05
 const LATENCY_MS_SPREAD = 0.3
 const BYTES_PER_MS = 250_000
+/** Now and then an operation takes very much longer, so that others overtake it. */
+const HICCUP_ONE_IN = 50
+const HICCUP_FACTOR = 40
 
 /** A change of the folder that a power cut may undo until the folder is synced. */
 type FolderChange =
@@ -137,7 +140,8 @@ export class SimulatedDisk {
   /** Calls back after the time that an operation on so many bytes takes. */
   later(sizeBytes: number, callback: () => void): void {
     const ms = LATENCY_MS_MIN + this.#random.fraction() * LATENCY_MS_SPREAD + sizeBytes / BYTES_PER_MS
-    this.#clock.setTimer(ms * this.slowness, callback)
+    const hiccup = this.#random.below(HICCUP_ONE_IN) === 0 ? HICCUP_FACTOR : 1
+    this.#clock.setTimer(ms * hiccup * this.slowness, callback)
   }
 
   /** The error that an operation is to fail with, if any. */
