@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { field, tableOf } from '../message/field.ts'
 import type { Encodable } from '../message/field.ts'
+import { formatField, typeName } from './field-description.ts'
 import { HeadersMatcher } from './headers-matcher.ts'
 
 type Table = Record<string, Encodable>
@@ -46,7 +47,7 @@ describe('HeadersMatcher', () => {
     [{ a: [1, { b: 'x' }] }, [{ a: [1, { b: 'x' }] }], [{ a: [1] }, { a: [1, { b: 'y' }] }]],
   ]
   for (const [args, matching, other] of cases) {
-    const shown = [...tableOf(args)].map(({ name, field: { tag, value } }) => `${name}=${tag}:${String(value)}`).join(' ')
+    const shown = [...tableOf(args)].map(({ name, field: value }) => `${name} = ${typeName(value)} ${formatField(value)}`).join(', ')
     it(`matches ${shown || 'nothing asked for'} as RabbitMQ does`, () => {
       for (const headers of matching) assert.equal(matches(args, headers), true, Object.keys(headers).join())
       for (const headers of other) assert.equal(matches(args, headers), false, Object.keys(headers).join())

@@ -11,13 +11,14 @@
  * a "#", which stay reached until the end ("floating"). A node has one parent and each parent is looked at once a word, so no node is
  * reached twice for one word: the work is bounded by words x nodes for any pattern whatever, and there is no back-tracking.
  *
- * Nodes are numbers, their fields stand in one typed array, words are interned: a pattern costs no object but its leaf. Nothing is
- * allocated by matching but the words cut from the key, and those only as long as some pattern asks for a literal word.
+ * Nodes are numbers, their fields stand in one typed array, words are interned: a pattern costs no object but its leaf. Matching allocates
+ * nothing.
  */
 import { assert } from '../base/assert.ts'
 import { EdgeTable, NO_NODE } from './edge-table.ts'
 import type { LeafEntry } from './leaf.ts'
 import { addToLeaf, removeFromLeaf } from './leaf.ts'
+import { HASH_START, hashUnit, UNKNOWN_WORD, WordTable } from './word-table.ts'
 
 /** The fields of a node, in its row of the array. */
 const STAR = 0
@@ -33,8 +34,9 @@ const ROW = 8
 const ROOT = 0
 /** Routes are numbered in 32 bits; at the end the marks of all nodes are cleared and the numbers start again. */
 const ROUTE_MAX = 0x7fffffff
-/** A word that stands in no pattern. */
-const UNKNOWN = -3
+const DOT = 0x2e
+/** The word of the key is yet to be looked up. */
+const NOT_ASKED = -2
 
 /** True if the binding key has a word `*` or `#`. */
 export function isTopicPattern(routingKey: string): boolean {
@@ -68,12 +70,6 @@ function patternWords(pattern: string): string[] {
   return words
 }
 
-/** A word that stands in patterns; `uses` counts the edges with it. */
-interface Word {
-  readonly id: number
-  uses: number
-}
-
 /** The topic patterns of one exchange. */
 export class TopicTrie<E extends LeafEntry> {
   /** The outcome of {@link match}: its first so many elements are leaves, borrowed until the next change of the trie. */
@@ -87,9 +83,7 @@ export class TopicTrie<E extends LeafEntry> {
   readonly #freeNodes: number[] = []
   /** By node; undefined where no pattern ends. */
   readonly #leaves: (E[] | undefined)[] = []
-  readonly #words = new Map<string, Word>()
-  readonly #freeWords: number[] = []
-  #wordCount = 0
+  readonly #words = new WordTable()
   #route = 0
   // Scratch of match(), kept between calls.
   #reached: number[] = []
@@ -101,12 +95,12 @@ export class TopicTrie<E extends LeafEntry> {
   #matchCount = 0
 
   constructor() {
-    this.#newNode(NO_NODE, UNKNOWN)
+    this.#newNode(NO_NODE, UNKNOWN_WORD)
   }
 
   /** True if no pattern is there, nor anything left of one. */
   get isEmpty(): boolean {
-    return this.#isBare(ROOT) && this.#words.size === 0 && this.#edges.count === 0 && this.#freeNodes.length === this.#nodeCount - 1
+    return this.#isBare(ROOT) && this.#words.count === 0 && this.#edges.count === 0 && this.#freeNodes.length === this.#nodeCount - 1
   }
 
   /** The entries whose pattern means the same as `pattern`; borrowed until the next change. */
@@ -154,18 +148,7 @@ export class TopicTrie<E extends LeafEntry> {
     this.#floatingCount = 0
     this.#nextCount = 0
     this.#reach(ROOT)
-    let from = routingKey.length === 0 ? -1 : 0
-    while (from >= 0) {
-      const spare = this.#reached
-      this.#reached = this.#next
-      this.#reachedCount = this.#nextCount
-      this.#next = spare
-      this.#nextCount = 0
-      if (this.#reachedCount === 0 && this.#floatingCount === 0) break
-      const dot = routingKey.indexOf('.', from)
-      this.#advance(routingKey, from, dot < 0 ? routingKey.length : dot)
-      from = dot < 0 ? -1 : dot + 1
-    }
+    if (routingKey.length > 0) this.#walk(routingKey)
     for (let i = 0; i < this.#nextCount; i++) {
       const node = this.#next[i] as number
       if (this.#rows[node * ROW + HAS_LEAF] !== 0) this.matches[this.#matchCount++] = this.#leaves[node] as E[]
@@ -173,26 +156,48 @@ export class TopicTrie<E extends LeafEntry> {
     return this.#matchCount
   }
 
+  /** Takes the words of the key one after the other, hashing them on the way. */
+  #walk(routingKey: string): void {
+    const { length } = routingKey
+    let from = 0
+    let hash = HASH_START
+    for (let at = 0; at <= length; at++) {
+      const unit = at < length ? routingKey.charCodeAt(at) : DOT
+      if (unit !== DOT) {
+        hash = hashUnit(hash, unit)
+        continue
+      }
+      const spare = this.#reached
+      this.#reached = this.#next
+      this.#reachedCount = this.#nextCount
+      this.#next = spare
+      this.#nextCount = 0
+      if (this.#reachedCount === 0 && this.#floatingCount === 0) return
+      this.#advance(routingKey, from, at, hash)
+      from = at + 1
+      hash = HASH_START
+    }
+  }
+
   /** Takes the word of the key at [from, end): from every reached node to its children for the word. */
-  #advance(routingKey: string, from: number, end: number): void {
+  #advance(routingKey: string, from: number, end: number, hash: number): void {
     const rows = this.#rows
     // Nodes that begin to float in this step are for the next word: they have consumed this one.
     const floatingCount = this.#floatingCount
-    let id = floatingCount > 0 ? this.#wordId(routingKey.slice(from, end)) : NO_NODE
+    let word = floatingCount > 0 ? this.#words.find(routingKey, from, end, hash) : NOT_ASKED
     for (let i = 0; i < this.#reachedCount; i++) {
-      const node = this.#reached[i] as number
-      const row = node * ROW
+      const row = (this.#reached[i] as number) * ROW
       if (rows[row + LITERAL_CHILD_COUNT] !== 0) {
-        if (id === NO_NODE) id = this.#wordId(routingKey.slice(from, end))
-        const child = id === UNKNOWN ? NO_NODE : this.#edges.child(node, id)
+        if (word === NOT_ASKED) word = this.#words.find(routingKey, from, end, hash)
+        const child = word === UNKNOWN_WORD ? NO_NODE : this.#edges.child(this.#reached[i] as number, word)
         if (child !== NO_NODE) this.#reach(child)
       }
       const star = rows[row + STAR] as number
       if (star !== NO_NODE) this.#reach(star)
     }
-    if (id === UNKNOWN) return
+    if (word === UNKNOWN_WORD) return
     for (let i = 0; i < floatingCount; i++) {
-      const child = this.#edges.child(this.#floating[i] as number, id)
+      const child = this.#edges.child(this.#floating[i] as number, word)
       if (child !== NO_NODE) this.#reach(child)
     }
   }
@@ -215,10 +220,6 @@ export class TopicTrie<E extends LeafEntry> {
     for (let node = 0; node < this.#nodeCount; node++) this.#rows[node * ROW + FLOATS_IN] = 0
   }
 
-  #wordId(word: string): number {
-    return this.#words.get(word)?.id ?? UNKNOWN
-  }
-
   #find(words: readonly string[]): number {
     let node = ROOT
     for (const word of words) {
@@ -232,25 +233,20 @@ export class TopicTrie<E extends LeafEntry> {
   #child(node: number, word: string): number {
     if (word === '*') return this.#rows[node * ROW + STAR] as number
     if (word === '#') return this.#rows[node * ROW + HASH] as number
-    const id = this.#wordId(word)
-    return id === UNKNOWN ? NO_NODE : this.#edges.child(node, id)
+    const id = this.#words.idOf(word)
+    return id === UNKNOWN_WORD ? NO_NODE : this.#edges.child(node, id)
   }
 
   /** Adds a child of `parent` for a word of a pattern. */
   #grow(parent: number, word: string): number {
     if (word === '*' || word === '#') {
-      const node = this.#newNode(parent, UNKNOWN)
+      const node = this.#newNode(parent, UNKNOWN_WORD)
       this.#rows[parent * ROW + (word === '*' ? STAR : HASH)] = node
       return node
     }
-    let interned = this.#words.get(word)
-    if (interned === undefined) {
-      interned = { id: this.#freeWords.pop() ?? this.#wordCount++, uses: 0 }
-      this.#words.set(word, interned)
-    }
-    interned.uses++
-    const node = this.#newNode(parent, interned.id)
-    this.#edges.add(parent, interned.id, node)
+    const id = this.#words.use(word)
+    const node = this.#newNode(parent, id)
+    this.#edges.add(parent, id, node)
     const countAt = parent * ROW + LITERAL_CHILD_COUNT
     this.#rows[countAt] = (this.#rows[countAt] as number) + 1
     return node
@@ -267,10 +263,7 @@ export class TopicTrie<E extends LeafEntry> {
       this.#edges.remove(parent, id)
       const countAt = parent * ROW + LITERAL_CHILD_COUNT
       rows[countAt] = (rows[countAt] as number) - 1
-      const interned = this.#words.get(word) as Word
-      if (--interned.uses > 0) return
-      this.#words.delete(word)
-      this.#freeWords.push(id)
+      this.#words.release(word)
     }
   }
 
