@@ -55,6 +55,14 @@ export interface QueueDefinition {
   readonly arguments: FieldTable
 }
 
+/** After a checkpoint that found no room on the disk. */
+const CHECKPOINT_RETRY_MS = 5_000
+
+function isDiskFull(error: unknown): boolean {
+  if (error instanceof WaybillError && error.code === 'STORAGE_FULL') return true
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+}
+
 interface Waiting {
   readonly position: number
   readonly callback: () => void
@@ -302,7 +310,9 @@ export class Broker implements StorageOwner {
       },
       (error: unknown) => {
         this.#checkpointing = undefined
-        this.#observer.failed(new WaybillError('STORAGE_FAILED', 'the checkpoint could not be written', { cause: error }))
+        // Without room the older checkpoint goes on counting; nothing is lost but time at the next start.
+        if (isDiskFull(error)) this.#clock.setTimer(CHECKPOINT_RETRY_MS, () => void this.checkpoint())
+        else this.#observer.failed(new WaybillError('STORAGE_FAILED', 'the checkpoint could not be written', { cause: error }))
       },
     )
     return this.#checkpointing

@@ -153,6 +153,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   enqueue(log: Log, position: Position, sizeBytes: number): number {
     log.retain(position)
     const sequence = this.index.append(position, sizeBytes)
+    if (this.name==='refusing') console.error('TR ENQ', sequence, position)
     this.order.add(sequence)
     this.readyCount++
     this.readyBytes += sizeBytes
@@ -217,7 +218,8 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
         return
       }
       const sequence = this.order.peek()
-      assert(sequence !== NONE, 'a queue that counts waiting messages has one')
+      // The keys of all waiting messages are busy: the next settlement wakes the queue.
+      if (sequence === NONE) return
       const log = this.#locate(sequence)
       if (log === undefined) return
       this.#takeOut(sequence, consumer.noAck)
@@ -324,10 +326,10 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     return sequences.length
   }
 
-  /** Drops the oldest waiting messages while the queue is longer than allowed. */
+  /** Drops the oldest waiting messages while the queue is longer than allowed. A queue that refuses instead never drops what it took. */
   trim(): void {
-    const { lengthMax, lengthBytesMax } = this.settings
-    if (lengthMax === undefined && lengthBytesMax === undefined) return
+    const { lengthMax, lengthBytesMax, overflow } = this.settings
+    if (overflow !== 'drop-head' || (lengthMax === undefined && lengthBytesMax === undefined)) return
     while (
       (lengthMax !== undefined && this.readyCount > lengthMax) ||
       (lengthBytesMax !== undefined && this.readyBytes > lengthBytesMax && this.readyCount > 0)
@@ -394,6 +396,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   /** Puts an entry back as it was recorded. Counted and ordered by `restored` when all are there. */
   restore(sequence: number, position: Position, state: number): void {
+    if (this.name==='refusing') console.error('TR RESTORE', sequence, position, state.toString(16))
     this.index.restore(sequence, position, state)
   }
 
@@ -415,6 +418,8 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   /** Removes an entry that was settled before the restart. */
   restoreSettled(sequence: number): void {
+    if (this.name==='refusing') console.error('TR RSETTLED', sequence)
+    if (this.name==='refusing') console.error('TR RSETTLED', sequence)
     this.index.remove(sequence)
     this.#attempts?.delete(sequence)
   }
@@ -425,6 +430,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
    */
   restored(log: Log, keyOf: (sequence: number) => string, suspect: boolean): void {
     this.order = this.#makeOrder()
+    if (this.name==='refusing') console.error('TR RESTORED', this.index.nextSequence, this.index.size)
     this.index.forEach((sequence, position, state) => {
       log.retain(position)
       if (suspect) this.index.setBits(sequence, ENTRY.redelivered)
@@ -503,12 +509,14 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   /** A message that the disk does not give back stays where it is, out of the way of the others, until somebody repairs or salvages. */
   #setDamagedAside(sequence: number, error: Error): void {
+    console.error('TR DAMAGED', this.name, sequence, error)
     this.#services.readFailed(error)
     if (!this.deleted && this.index.isWaiting(sequence)) this.#leaveWaiting(sequence)
   }
 
   /** waiting -> out. With `noAck` the message is accepted right after. */
   #takeOut(sequence: number, noAck: boolean): void {
+    if (this.name==='refusing') console.error('TR TAKE', sequence)
     const state = this.index.stateOf(sequence)
     this.order.take(sequence)
     if (!noAck) this.index.setBits(sequence, ENTRY.out)
@@ -533,6 +541,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   #ready(sequence: number): void {
     this.readyCount++
     this.readyBytes += this.index.sizeOf(sequence)
+    if (this.name==='refusing') console.error('TR BACK', sequence)
     this.order.giveBack(sequence)
     this.wake()
   }
@@ -574,6 +583,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   /** Takes the entry away and records it as settled. */
   #forget(sequence: number): void {
     const position = this.#remove(sequence)
+    if (this.name==='refusing') console.error('TR FORGET', sequence, position)
     if (position > 0 && this.durable) {
       if (this.settledRuns.count === 0) this.#services.settlementsPending(this)
       this.settledRuns.add(sequence)
@@ -586,6 +596,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     if (this.#attempts !== undefined) this.#attempts.delete(sequence)
     if (this.#overdue !== undefined) this.#overdue.delete(sequence)
     this.order.gone(sequence)
+    if (this.settings.orderingKey !== undefined) this.wake()
     if (position > 0) this.#services.journal.release(position)
     else this.#services.memory.release(position)
     return position
