@@ -153,7 +153,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   enqueue(log: Log, position: Position, sizeBytes: number): number {
     log.retain(position)
     const sequence = this.index.append(position, sizeBytes)
-    if (this.name==='refusing') console.error('TR ENQ', sequence, position)
     this.order.add(sequence)
     this.readyCount++
     this.readyBytes += sizeBytes
@@ -396,7 +395,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   /** Puts an entry back as it was recorded. Counted and ordered by `restored` when all are there. */
   restore(sequence: number, position: Position, state: number): void {
-    if (this.name==='refusing') console.error('TR RESTORE', sequence, position, state.toString(16))
     this.index.restore(sequence, position, state)
   }
 
@@ -418,8 +416,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   /** Removes an entry that was settled before the restart. */
   restoreSettled(sequence: number): void {
-    if (this.name==='refusing') console.error('TR RSETTLED', sequence)
-    if (this.name==='refusing') console.error('TR RSETTLED', sequence)
     this.index.remove(sequence)
     this.#attempts?.delete(sequence)
   }
@@ -430,7 +426,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
    */
   restored(log: Log, keyOf: (sequence: number) => string, suspect: boolean): void {
     this.order = this.#makeOrder()
-    if (this.name==='refusing') console.error('TR RESTORED', this.index.nextSequence, this.index.size)
     this.index.forEach((sequence, position, state) => {
       log.retain(position)
       if (suspect) this.index.setBits(sequence, ENTRY.redelivered)
@@ -509,14 +504,12 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   /** A message that the disk does not give back stays where it is, out of the way of the others, until somebody repairs or salvages. */
   #setDamagedAside(sequence: number, error: Error): void {
-    console.error('TR DAMAGED', this.name, sequence, error)
     this.#services.readFailed(error)
     if (!this.deleted && this.index.isWaiting(sequence)) this.#leaveWaiting(sequence)
   }
 
   /** waiting -> out. With `noAck` the message is accepted right after. */
   #takeOut(sequence: number, noAck: boolean): void {
-    if (this.name==='refusing') console.error('TR TAKE', sequence)
     const state = this.index.stateOf(sequence)
     this.order.take(sequence)
     if (!noAck) this.index.setBits(sequence, ENTRY.out)
@@ -541,7 +534,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   #ready(sequence: number): void {
     this.readyCount++
     this.readyBytes += this.index.sizeOf(sequence)
-    if (this.name==='refusing') console.error('TR BACK', sequence)
     this.order.giveBack(sequence)
     this.wake()
   }
@@ -583,7 +575,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   /** Takes the entry away and records it as settled. */
   #forget(sequence: number): void {
     const position = this.#remove(sequence)
-    if (this.name==='refusing') console.error('TR FORGET', sequence, position)
     if (position > 0 && this.durable) {
       if (this.settledRuns.count === 0) this.#services.settlementsPending(this)
       this.settledRuns.add(sequence)
