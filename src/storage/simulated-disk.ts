@@ -314,9 +314,11 @@ class MountedFile implements DiskFile {
     assert(!this.#closed, 'an open file is written')
     const copies = buffers.map((bytes) => Buffer.from(bytes))
     const sizeBytes = copies.reduce((sum, bytes) => sum + bytes.length, 0)
+    const range = this.#file.beginWrite(offset, sizeBytes)
     // From here on a power cut may leave any of it.
     const full = this.#device.write(this.name, this.#file, copies, offset)
     this.#disk.later(sizeBytes, () => {
+      this.#file.endWrite(range)
       copies.forEach((copy, index) =>
         assert(copy.equals(buffers[index] as Uint8Array), 'borrowed bytes stay as they are until the callback'),
       )

@@ -9,6 +9,12 @@ import type { SeededRandom } from '../base/random.ts'
 
 export const SECTOR_SIZE = 512
 
+/** Where a write is under way. */
+export interface WriteRange {
+  readonly start: number
+  readonly end: number
+}
+
 /** Content of a file, shared by all handles. */
 export class SimulatedFile {
   /** What reads see. Beyond `sizeBytes` it is zero. */
@@ -19,6 +25,19 @@ export class SimulatedFile {
   #durableSizeBytes = 0
   /** Versions of the sectors written since their last sync, the oldest first; the last one is what reads see. */
   #dirty = new Map<number, Buffer[]>()
+  #writes = new Set<WriteRange>()
+
+  /** Notes a write that takes time: two at once on the same bytes would leave either, so that is a bug of whoever does it. */
+  beginWrite(offset: number, sizeBytes: number): WriteRange {
+    const range = { start: offset, end: offset + sizeBytes }
+    for (const other of this.#writes) assert(range.end <= other.start || range.start >= other.end, 'writes under way do not overlap')
+    this.#writes.add(range)
+    return range
+  }
+
+  endWrite(range: WriteRange): void {
+    this.#writes.delete(range)
+  }
 
   write(buffers: readonly Uint8Array[], offset: number): void {
     let at = offset
@@ -89,6 +108,7 @@ export class SimulatedFile {
       sizeBytes = Math.max(sizeBytes, Math.min(this.sizeBytes, (sector + 1) * SECTOR_SIZE))
     }
     this.#dirty.clear()
+    this.#writes.clear()
     this.#current = Buffer.alloc(this.#durable.length)
     this.#durable.copy(this.#current, 0, 0, Math.min(sizeBytes, this.#durable.length))
     this.#durable = Buffer.from(this.#current)
