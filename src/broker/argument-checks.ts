@@ -20,6 +20,8 @@ export function valueOf(field: Field): number | string | boolean {
 
 const unacceptable = (field: Field): string => `{unacceptable_type,${typeName(field)}}`
 
+export const anything: ArgumentCheck = () => undefined
+
 export const anyInteger: ArgumentCheck = (field) =>
   integerOf(field) === undefined ? `"expected integer, got ${typeName(field)}"` : undefined
 

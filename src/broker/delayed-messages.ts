@@ -15,8 +15,11 @@ import type { Services } from './services.ts'
 
 const DUE_PER_TURN_MAX = 2_000
 
-/** Routes one due message that `log.locate` has just found; called by DelayedMessages only. */
-export type RouteDue = (position: Position, from: MovedFrom) => void
+/**
+ * Routes one due message that `log.locate` has just found; called by DelayedMessages only. After a crash, a message that was due before it may
+ * have been routed and delivered although no record says so.
+ */
+export type RouteDue = (position: Position, from: MovedFrom, mayHaveBeenDelivered: boolean) => void
 
 /** The delayed messages of one namespace. */
 export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
@@ -31,6 +34,8 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
   readonly #self: readonly ReferenceOwner[]
   #loading = false
   #closed = false
+  /** Set after a crash: what was due by then may have been delivered. */
+  #suspectUntilMs = 0
 
   constructor(services: Services, number: number, routeDue: RouteDue) {
     this.#services = services
@@ -80,7 +85,7 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
       if (position !== 0) {
         const log = services.storage.logOf(position)
         if (!log.locate(position)) return this.#load(position, sequence)
-        this.#routeDue(position, { number: this.number, sequence })
+        this.#routeDue(position, { number: this.number, sequence }, this.heap.firstTime <= this.#suspectUntilMs)
       }
       this.heap.pop()
     }
@@ -103,7 +108,8 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     this.index.remove(sequence)
   }
 
-  restored(): void {
+  restored(suspect: boolean): void {
+    if (suspect) this.#suspectUntilMs = this.#services.clockMs()
     this.index.forEach((_sequence, position) => this.#services.storage.logOf(position).retain(position))
     if (this.heap.size > 0) this.#services.alarms.set(this, this.heap.firstTime)
   }

@@ -58,7 +58,8 @@ export function formatText(text: string): string {
   return formatBytes(encodeText(text))
 }
 
-function formatBytes(bytes: Uint8Array): string {
+/** Bytes in Erlang's notation of a binary: as text when all of them can be printed. */
+export function formatBytes(bytes: Uint8Array): string {
   let printable = true
   for (const byte of bytes) {
     if ((byte < 0x20 || byte > 0x7e) && (byte < 0x08 || byte > 0x0d) && byte !== 0x1b) printable = false

@@ -57,7 +57,9 @@ export class Namespace {
   constructor(broker: Broker, name: string, delayedNumber: number) {
     this.broker = broker
     this.name = name
-    this.delayed = new DelayedMessages(broker.services, delayedNumber, (position, from) => this.#routeDue(position, from))
+    this.delayed = new DelayedMessages(broker.services, delayedNumber, (position, from, suspect) => {
+      this.#routeDue(position, from, suspect)
+    })
     this.policies = new NamespacePolicies(this)
     for (const [exchangeName, kind] of STANDARD_EXCHANGES) {
       const definition = {
@@ -317,7 +319,7 @@ export class Namespace {
   }
 
   /** A delayed message is due: `log.locate` has found it. */
-  #routeDue(position: Position, from: MovedFrom): void {
+  #routeDue(position: Position, from: MovedFrom, mayHaveBeenDelivered: boolean): void {
     const services = this.broker.services
     const log = services.storage.logOf(position)
     const message = services.view.openFound(log)
@@ -338,7 +340,8 @@ export class Namespace {
       const { priority, bodySizeBytes } = message
       if (position > 0) writeRouted(services.journal, position, message, nowMs, from, queues)
       for (const queue of queues) {
-        queue.enqueueSpecial(log, position, bodySizeBytes, priority, queue.expiryOf(nowMs, expiresAtMs), '')
+        const sequence = queue.enqueueSpecial(log, position, bodySizeBytes, priority, queue.expiryOf(nowMs, expiresAtMs), '')
+        if (mayHaveBeenDelivered) queue.markRedelivered(sequence)
       }
     }
     if (position > 0) services.commitSoon()

@@ -44,6 +44,8 @@ export class Publication {
   expirationMs = -1
   /** Milliseconds to wait before it is routed, or 0. */
   delayMs = 0
+  /** The publisher wants it back when no queue takes it. */
+  mandatory = false
 
   get bodySizeBytes(): number {
     return this.bodyEnd - this.bodyStart

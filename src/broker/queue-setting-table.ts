@@ -6,7 +6,18 @@
  */
 import { LIMITS } from '../base/limits.ts'
 import type { ArgumentCheck } from './argument-checks.ts'
-import { anyInteger, bool, duration, groupSize, naturalNumber, nonEmptyText, numberFrom, oneNumberOf, oneOf } from './argument-checks.ts'
+import {
+  anyInteger,
+  anything,
+  bool,
+  duration,
+  groupSize,
+  naturalNumber,
+  nonEmptyText,
+  numberFrom,
+  oneNumberOf,
+  oneOf,
+} from './argument-checks.ts'
 import { positiveDuration, priority, text } from './argument-checks.ts'
 import type { SettingValues } from './setting-values.ts'
 
@@ -66,7 +77,7 @@ export const QUEUE_SETTINGS: readonly QueueSettingRow[] = [
   { key: 'single-active-consumer', check: bool, property: 'singleActiveConsumer', by: 'argument', noun: 'single active consumer' },
   { key: 'quorum-initial-group-size', check: groupSize, by: 'argument', onlyType: 'quorum', noun: 'group size' },
   { key: 'queue-leader-locator', check: leaderLocator, by: BOTH, noun: 'queue leader locator value' },
-  { key: 'queue-master-locator', check: text, by: 'argument', onlyType: 'classic', noun: 'queue master locator' },
+  { key: 'queue-master-locator', check: anything, by: 'argument', onlyType: 'classic', noun: 'queue master locator' },
   { key: 'target-group-size', check: groupSize, by: 'policy', noun: 'target group size' },
   { key: 'delivery-limit', check: anyInteger, property: 'deliveryLimit', by: ALL, noun: 'delivery limit' },
   { key: 'consumer-timeout', check: naturalNumber, property: 'consumerTimeoutMs', by: BOTH, noun: 'consumer timeout' },

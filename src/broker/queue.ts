@@ -293,6 +293,11 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     else this.#ready(sequence)
   }
 
+  /** The message may have been delivered before the queue knew it. */
+  markRedelivered(sequence: number): void {
+    if (this.index.positionOf(sequence) !== 0) this.index.setBits(sequence, ENTRY.redelivered)
+  }
+
   /** Keeps a message back until its time has come. */
   holdUntil(sequence: number, dueAtMs: number): void {
     this.index.setBits(sequence, ENTRY.held)

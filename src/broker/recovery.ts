@@ -277,7 +277,7 @@ export class Recovery implements RecoveryHandler {
       const keys = this.#keys.get(queue)
       queue.restored(journal, (sequence) => keys?.get(sequence) ?? `\0${sequence}`, suspect)
     }
-    for (const delayed of this.#delayed.values()) delayed.restored()
+    for (const delayed of this.#delayed.values()) delayed.restored(suspect)
   }
 
   #keysOf(queue: Queue): Map<number, string> {

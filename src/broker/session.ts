@@ -36,6 +36,8 @@ export interface SessionSink extends ConfirmListener {
   deliver(consumer: Consumer, tag: number, redelivered: boolean, message: MessageView): void
   /** The message that was asked for; `waiting` others are still in the queue. */
   fetched(queue: Queue, tag: number, redelivered: boolean, message: MessageView, waiting: number): void
+  /** A mandatory publication that no queue took. Told before its confirm, or at the commit. The bytes are borrowed until return. */
+  returned(publication: Publication): void
   /** The broker ended the subscription (its queue was deleted). */
   consumerCancelled(consumer: Consumer): void
   /** The broker ends the session: close it towards the client. */
@@ -99,11 +101,19 @@ export class Session implements TurnTask, AlarmOwner {
   publish(publication: Publication): number {
     if (this.#transaction !== undefined) return this.#transaction.publish(publication)
     const result = this.namespace.publish(publication)
-    if (this.confirming) {
-      this.#confirms.push(result > 0 ? result : 0, result === PUBLISHED.refused)
-      this.namespace.broker.awaitConfirms(this)
-    }
+    if (result === PUBLISHED.unroutable && publication.mandatory) this.sink.returned(publication)
+    if (this.confirming) this.#awaitConfirm(result)
     return result
+  }
+
+  /** Counts a publication that its protocol has delivered itself: in confirm mode it is confirmed in its turn. */
+  countPublication(): void {
+    if (this.confirming) this.#awaitConfirm(PUBLISHED.done)
+  }
+
+  #awaitConfirm(result: number): void {
+    this.#confirms.push(result > 0 ? result : 0, result === PUBLISHED.refused)
+    this.namespace.broker.awaitConfirms(this)
   }
 
   /** Every publication from now on is confirmed. */
@@ -163,6 +173,11 @@ export class Session implements TurnTask, AlarmOwner {
     view.deliveryCount = queue.attemptsOf(sequence)
     this.sink.deliver(consumer, tag, (queue.index.stateOf(sequence) & ENTRY.redelivered) !== 0, view)
     if (!this.sink.writable) this.receiving = false
+  }
+
+  /** The number of a delivery that its protocol makes itself, from no queue: there is nothing to settle. */
+  takeTag(): number {
+    return ++this.#lastTag
   }
 
   /** Asks for one message. `resume` is called when it had to be read from the disk: ask again then (the answer undefined says so). */

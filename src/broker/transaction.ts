@@ -26,14 +26,14 @@ export class Transaction {
     this.#session = session
   }
 
-  /** Keeps a copy. @returns PUBLISHED.done, or .unroutable so that a mandatory message is returned at once */
+  /** Keeps a copy. @returns PUBLISHED.done @throws WaybillError when there is no such exchange, or the transaction is too large */
   publish(publication: Publication): number {
-    const route = this.#session.namespace.routeTo(publication)
+    this.#session.namespace.routeTo(publication)
     const size = publication.bodySizeBytes + (publication.propertiesEnd - publication.propertiesStart)
     this.#sizeBytes += size
     if (this.#sizeBytes > LIMITS.transactionSizeBytesMax) throw new WaybillError('RESOURCE_ERROR', 'the transaction is too large')
     this.#publications.push(copyOf(publication))
-    return route.queues.length === 0 && publication.moreKeys === undefined ? PUBLISHED.unroutable : PUBLISHED.done
+    return PUBLISHED.done
   }
 
   /** Keeps a settlement; false when the delivery is not unsettled (any more). */
@@ -53,9 +53,9 @@ export class Transaction {
     for (const publication of this.#publications) {
       publication.route = undefined
       try {
-        if (this.#session.namespace.publish(publication) === PUBLISHED.refused) {
-          error ??= new WaybillError('PRECONDITION_FAILED', 'partial tx completion')
-        }
+        const result = this.#session.namespace.publish(publication)
+        if (result === PUBLISHED.refused) error ??= new WaybillError('PRECONDITION_FAILED', 'partial tx completion')
+        else if (result === PUBLISHED.unroutable && publication.mandatory) this.#session.sink.returned(publication)
       } catch (cause) {
         if (!(cause instanceof WaybillError)) throw cause
         error ??= cause
@@ -82,5 +82,6 @@ function copyOf(from: Publication): Publication {
   to.priority = from.priority
   to.expirationMs = from.expirationMs
   to.delayMs = from.delayMs
+  to.mandatory = from.mandatory
   return to
 }
