@@ -75,7 +75,7 @@ export const HOUSE_RULES: HouseRules = {
   functionLinesMax: 70,
   functionExceptions: [],
   emptyWords: ['util', 'utils', 'helper', 'helpers', 'common', 'misc', 'manager', 'managers', 'types'],
-  entries: ['src/index.ts', 'src/server.ts', 'src/cli/main.ts', 'examples/*/main.ts', 'bench/micro/*.ts'],
+  entries: ['src/index.ts', 'src/server.ts', 'src/cli/main.ts', 'examples/*/*.ts', 'bench/micro/*.ts', 'test/differential/main.ts'],
   testOnly: [],
   unusedExports: [],
   tables: ['src/base/limits.ts', 'src/base/errors.ts'],
