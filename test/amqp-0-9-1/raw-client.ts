@@ -148,7 +148,8 @@ export class RawClient {
   async until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
     return await new Promise((resolve, reject) => {
       const check = (): void => {
-        if (this.#failure !== undefined) finish(() => reject(this.#failure))
+        const failure = this.#failure
+        if (failure !== undefined) finish(() => reject(failure))
         else if (condition()) finish(() => resolve(true))
         else if (this.#end !== 'open') finish(() => resolve(false))
       }

@@ -6,7 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { RawClient, PROTOCOL_HEADER, type Arguments, type Arrival } from '../amqp-0-9-1/raw-client.ts'
 import type { Table } from '../amqp-0-9-1/wire-value.ts'
-import { NameNormaliser, lineOf, streamOf, type Transcript } from './transcript.ts'
+import { NameNormaliser, lineOf, streamOf, textArgument, type Transcript } from './transcript.ts'
 
 /** Where the server under test is. */
 export interface ServerAddress {
@@ -107,11 +107,16 @@ export class Script {
     if (this.queues.size === 0 && this.exchanges.size === 0) return
     const script = new Script(this.address)
     let channel = await script.channel()
-    const remove = async (method: string, values: Arguments): Promise<void> => {
+    const remove = async (method: string, values: Arguments): Promise<Arrival | undefined> => {
       const answer = await channel.call(method, values)
       if (answer?.name === 'channel.close') channel = await channel.connection.channel()
+      return answer
     }
-    for (const queue of this.queues) await remove('queue.delete', { queue })
+    for (const queue of this.queues) {
+      // An exclusive queue goes a moment after its connection, and the next case must not meet it.
+      const deadlineMs = Date.now() + ANSWER_MS
+      while ((await remove('queue.delete', { queue }))?.arguments['reply-code'] === 405 && Date.now() < deadlineMs) await pause(10)
+    }
     for (const exchange of this.exchanges) await remove('exchange.delete', { exchange })
     channel.connection.client.destroy()
   }
@@ -348,7 +353,7 @@ export class ScriptChannel {
       return undefined
     }
     this.#seenReplies++
-    if (reply.name === 'queue.declare-ok') this.connection.script.queues.add(String(reply.arguments['queue']))
+    if (reply.name === 'queue.declare-ok') this.connection.script.queues.add(textArgument(reply.arguments, 'queue'))
     return reply
   }
 
@@ -489,9 +494,9 @@ export class ScriptChannel {
   #track(name: string, values: Arguments): void {
     const { queues, exchanges } = this.connection.script
     if (values['passive'] === true) return
-    if (name === 'queue.declare' && values['queue'] !== undefined && values['queue'] !== '') queues.add(String(values['queue']))
+    if (name === 'queue.declare' && values['queue'] !== undefined && values['queue'] !== '') queues.add(textArgument(values, 'queue'))
     if (name === 'exchange.declare') {
-      const exchange = String(values['exchange'] ?? '')
+      const exchange = textArgument(values, 'exchange')
       if (exchange !== '' && !exchange.startsWith('amq.')) exchanges.add(exchange)
     }
   }

@@ -106,6 +106,12 @@ function tableText(table: Table): string {
   return `{${fields.map((name) => `${name}=${text(table[name])}`).join(' ')}}`
 }
 
+/** An argument that must be text, or nothing when it is absent. */
+export function textArgument(given: Arguments | undefined, name: string): string {
+  const value = given?.[name]
+  return typeof value === 'string' ? value : ''
+}
+
 /** Where two transcripts differ, as lines for a person; empty when they agree. */
 export function differences(expected: Transcript, actual: Transcript): string[] {
   const result: string[] = []

@@ -138,7 +138,7 @@ test('rabbitmq-client gets a mandatory message back that nobody takes', async ()
     await publisher.send({ routingKey: 'rc-nobody', mandatory: true }, 'back')
     await until('the message came back', () => returned.length > 0)
     assert.deepEqual(
-      returned.map((message) => [message.replyCode, message.replyText, message.body]),
+      returned.map((message) => [message.replyCode, message.replyText, message.body as unknown]),
       [[312, 'NO_ROUTE', 'back']],
     )
     await publisher.close()
@@ -152,7 +152,7 @@ test('rabbitmq-client asks and is answered over a direct reply', async () => {
     })
     await new Promise<void>((resolve) => server.on('ready', resolve))
     const client = connection.createRPCClient({ confirm: true })
-    const answers = await Promise.all([1, 2, 3].map(async (number) => (await client.send('rc-rpc', { number })).body))
+    const answers = await Promise.all([1, 2, 3].map(async (number) => (await client.send('rc-rpc', { number })).body as unknown))
     assert.deepEqual(answers, [{ twice: 2 }, { twice: 4 }, { twice: 6 }])
     await client.close()
     await server.close()

@@ -1,7 +1,7 @@
 import { PROTOCOL_HEADER } from '../../amqp-0-9-1/raw-client.ts'
 import { ByteSink } from '../../amqp-0-9-1/wire-value.ts'
 import { CaseTable } from '../case-table.ts'
-import { text } from '../transcript.ts'
+import { text, textArgument } from '../transcript.ts'
 
 /** Negotiation, authentication, opening and closing of connections. */
 export const connectionCases: CaseTable = new CaseTable('connection')
@@ -15,7 +15,7 @@ connectionCases
     const server = given['server-properties'] as Record<string, unknown>
     s.note(`version ${text(given['version-major'])}-${text(given['version-minor'])}`)
     s.note(
-      `mechanisms ${String(given['mechanisms'])
+      `mechanisms ${textArgument(given, 'mechanisms')
         .split(' ')
         .filter((name) => name !== 'EXTERNAL')
         .sort()

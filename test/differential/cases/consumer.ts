@@ -1,5 +1,6 @@
 import { CaseTable } from '../case-table.ts'
 import type { ScriptChannel } from '../script.ts'
+import { textArgument } from '../transcript.ts'
 
 /** Consumers: tags, exclusivity, windows, priorities, cancellation, direct reply-to. */
 export const consumerCases: CaseTable = new CaseTable('consumer')
@@ -239,7 +240,6 @@ consumerCases
     await owner.declareQueue('q', {}, { exclusive: true })
     const other = await s.channel()
     await other.consume('q')
-    s.queues.delete('q')
   })
   .add('redelivered is set after the connection of the first consumer died', async (s) => {
     const first = await s.channel()
@@ -263,7 +263,7 @@ consumerCases
     await client.consume('amq.rabbitmq.reply-to', 'client', { 'no-ack': true })
     client.publish('', 'requests', 'question', { properties: { 'reply-to': 'amq.rabbitmq.reply-to', 'correlation-id': '1' } })
     const [request] = await server.deliveries(1)
-    server.publish('', String(request?.properties?.['reply-to'] ?? ''), 'answer', { properties: { 'correlation-id': '1' } })
+    server.publish('', textArgument(request?.properties, 'reply-to'), 'answer', { properties: { 'correlation-id': '1' } })
     await client.deliveries(1)
   })
   .add('direct reply-to must be consumed without acknowledgements', async (s) => {
@@ -295,7 +295,7 @@ consumerCases
     client.publish('', 'requests', 'question', { properties: { 'reply-to': 'amq.rabbitmq.reply-to' } })
     const request = await server.getWhenThere('requests', true)
     await client.connection.close()
-    const address = String(request?.properties?.['reply-to'] ?? '')
+    const address = textArgument(request?.properties, 'reply-to')
     server.publish('', address, 'late')
     server.publish('', address, 'late', { mandatory: true })
     await server.returns(1)
@@ -307,7 +307,7 @@ consumerCases
     await client.consume('amq.rabbitmq.reply-to', 'client', { 'no-ack': true })
     client.publish('', 'requests', 'question', { properties: { 'reply-to': 'amq.rabbitmq.reply-to' } })
     const request = await server.getWhenThere('requests', true)
-    const address = String(request?.properties?.['reply-to'] ?? '')
+    const address = textArgument(request?.properties, 'reply-to')
     await server.call('queue.declare', { queue: address, passive: true })
     s.queues.delete(address)
   })

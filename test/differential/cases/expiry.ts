@@ -32,7 +32,7 @@ expiryCases
     const ch = await s.channel()
     await ch.declareQueue('q')
     ch.publish('', 'q', 'short', expiration(60))
-    await ch.untilCount('q', 0)
+    await ch.quiet(250)
     await ch.get('q', true)
   })
   .add('a message with time to live zero and no consumer', async (s) => {
@@ -208,7 +208,7 @@ expiryCases
     await ch.call('confirm.select')
     for (const body of ['1', '2', '3']) ch.publish('x', '', body)
     await ch.confirms(3)
-    await ch.call('queue.declare', { queue: 'free', passive: true })
+    await ch.untilCount('free', 3)
   })
   .add('a limit with a waiting consumer', async (s) => {
     const ch = await s.channel()

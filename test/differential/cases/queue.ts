@@ -198,7 +198,6 @@ queueCases
       const ch = await other.channel(index + 1)
       await ch.call(method, { ...values })
     }
-    s.queues.delete('q')
   })
   .add('anybody may publish to an exclusive queue', async (s) => {
     const owner = await s.channel()
@@ -206,7 +205,6 @@ queueCases
     const other = await s.channel()
     other.publish('', 'q', 'hello')
     await owner.getWhenThere('q', true)
-    s.queues.delete('q')
   })
   .add('an auto-delete queue goes with its last consumer', async (s) => {
     const ch = await s.channel()

@@ -14,10 +14,10 @@ async function filled(s: Script, count: number): Promise<ScriptChannel> {
 }
 
 /** What is left in the queue, seen from another channel after the first one is closed. */
-async function rest(ch: ScriptChannel): Promise<void> {
+async function rest(ch: ScriptChannel, count: number): Promise<void> {
   const other = await ch.connection.channel(50)
   if (ch.isOpen) await ch.call('channel.close', { 'reply-code': 200, 'reply-text': 'bye' })
-  await other.call('queue.declare', { queue: 'q', passive: true })
+  await other.untilCount('q', count)
 }
 
 settlementCases
@@ -30,13 +30,13 @@ settlementCases
     await ch.get('q', true)
     await ch.get('q', true)
     await ch.get('q', true)
-    await rest(ch)
+    await rest(ch, 0)
   })
   .add('an acknowledged message is gone', async (s) => {
     const ch = await filled(s, 2)
     await ch.get('q')
     ch.ack(1)
-    await rest(ch)
+    await rest(ch, 1)
   })
   .add('ack of an unknown delivery tag', async (s) => {
     const ch = await filled(s, 1)
@@ -60,7 +60,7 @@ settlementCases
     const ch = await filled(s, 4)
     for (let count = 0; count < 4; count++) await ch.get('q')
     ch.ack(3, true)
-    await rest(ch)
+    await rest(ch, 1)
   })
   .add('ack multiple of a tag already settled', async (s) => {
     const ch = await filled(s, 3)
@@ -68,7 +68,7 @@ settlementCases
     ch.ack(2)
     ch.ack(2, true)
     await ch.call('basic.qos')
-    await rest(ch)
+    await rest(ch, 2)
   })
   .add('ack multiple of a tag never given', async (s) => {
     const ch = await filled(s, 2)
@@ -80,7 +80,7 @@ settlementCases
     const ch = await filled(s, 3)
     for (let count = 0; count < 3; count++) await ch.get('q')
     ch.ack(0, true)
-    await rest(ch)
+    await rest(ch, 0)
   })
   .add('ack 0 multiple without anything unsettled', async (s) => {
     const ch = await filled(s, 1)
@@ -112,7 +112,7 @@ settlementCases
     const ch = await filled(s, 3)
     for (let count = 0; count < 3; count++) await ch.get('q')
     ch.nack(0, false, true)
-    await rest(ch)
+    await rest(ch, 0)
   })
   .add('nack of an unknown delivery tag', async (s) => {
     const ch = await filled(s, 1)
@@ -123,7 +123,7 @@ settlementCases
     const ch = await filled(s, 2)
     await ch.get('q')
     ch.reject(1, false)
-    await rest(ch)
+    await rest(ch, 1)
   })
   .add('reject with requeue redelivers', async (s) => {
     const ch = await filled(s, 1)
@@ -177,7 +177,7 @@ settlementCases
     ch.nack(1, true)
     await ch.deliveries(1)
     ch.ack(2)
-    await rest(ch)
+    await rest(ch, 0)
   })
   .add('requeued messages keep their place for a consumer with a window', async (s) => {
     const ch = await filled(s, 4)
@@ -198,7 +198,7 @@ settlementCases
     await ch.call('basic.cancel', { 'consumer-tag': 'tag' })
     await ch.call('queue.declare', { queue: 'q', passive: true })
     ch.ack(1)
-    await rest(ch)
+    await rest(ch, 1)
   })
   .add('ack on a queue that was deleted meanwhile', async (s) => {
     const ch = await filled(s, 1)
