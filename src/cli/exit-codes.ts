@@ -19,6 +19,8 @@ export const EXIT = {
   temporary: 75,
   noPermission: 77,
   configuration: 78,
+  /** Ended by SIGINT before the work was done. */
+  interrupted: 130,
 } as const
 
 /** An exit code. */
@@ -26,6 +28,11 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 const CODES: Partial<Record<ErrorCode, ExitCode>> = {
   CONFIGURATION_INVALID: EXIT.configuration,
+  SERVER_UNREACHABLE: EXIT.unavailable,
+  NOT_FOUND: EXIT.unavailable,
+  CONNECTION_FORCED: EXIT.unavailable,
+  INPUT_INVALID: EXIT.badInput,
+  OUTPUT_FAILED: EXIT.inputOutput,
   ADDRESS_IN_USE: EXIT.unavailable,
   ADDRESS_REFUSED: EXIT.unavailable,
   FOLDER_NOT_WRITABLE: EXIT.cannotCreate,

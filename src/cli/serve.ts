@@ -43,6 +43,7 @@ export async function serve(flags: ServeFlags, version: string): Promise<void> {
   const clock = new SystemClock()
   const startMs = clock.monotonic()
   const server = await startOnThisMachine(settings, {
+    version,
     dataFolder: configuration.data,
     log,
     failed: (error) => running.fail(error),
