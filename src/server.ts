@@ -8,7 +8,6 @@ import { Authentication } from './admin/authentication.ts'
 import { GUEST, Users, type User } from './admin/users.ts'
 import { SystemClock, type Clock } from './base/clock.ts'
 import { WaybillError } from './base/errors.ts'
-import { LIMITS } from './base/limits.ts'
 import { SystemRandom, type Random } from './base/random.ts'
 import { Turn } from './base/turn.ts'
 import { Broker } from './broker/broker.ts'
@@ -21,6 +20,7 @@ import { MemoryWatch } from './net/memory-watch.ts'
 import { Pressure } from './net/pressure.ts'
 import { NodeSockets } from './net/node-sockets.ts'
 import type { Protocol } from './net/protocol.ts'
+import { AmqpServer } from './protocols/amqp-0-9-1/amqp-server.ts'
 import type { Sockets } from './net/socket.ts'
 import { loadTls, type TlsFiles, type TlsSettings } from './net/tls.ts'
 import type { Disk } from './storage/disk.ts'
@@ -64,6 +64,8 @@ export interface ServerLog {
 
 /** The machine that the server runs on, real or simulated. */
 export interface ServerOptions {
+  /** What clients are told. */
+  readonly version: string
   readonly clock: Clock
   readonly random: Random
   readonly disk: Disk
@@ -77,6 +79,8 @@ export interface ServerOptions {
 
 /** What is left to choose on a real machine. */
 export interface MachineOptions {
+  /** What clients are told. */
+  readonly version: string
   readonly dataFolder: string
   readonly log: ServerLog
   readonly failed: (error: WaybillError) => void
@@ -107,8 +111,9 @@ export async function startServer(settings: ServerSettings, options: ServerOptio
  * Starts a server on this machine's disk, network and clock.
  * @throws as `startServer`
  */
-export async function startOnThisMachine(settings: ServerSettings, { dataFolder, log, failed }: MachineOptions): Promise<Server> {
+export async function startOnThisMachine(settings: ServerSettings, { version, dataFolder, log, failed }: MachineOptions): Promise<Server> {
   return startServer(settings, {
+    version,
     clock: new SystemClock(),
     random: new SystemRandom(),
     disk: new FileDisk(dataFolder),
@@ -193,6 +198,7 @@ export class Server {
   readonly #options: ServerOptions
   readonly #diskWatch: DiskWatch
   readonly #memoryWatch: MemoryWatch
+  readonly #amqp: AmqpServer
   readonly #protocols: readonly Protocol[]
   #stopping: Promise<void> | undefined
   #pressureText: string | undefined
@@ -231,18 +237,30 @@ export class Server {
       random,
       isLoopback,
     })
-    this.#protocols = createProtocols(this, settings, options, authentication)
+    this.#amqp = new AmqpServer({
+      broker: this.broker,
+      turn: opened.turn,
+      clock,
+      random,
+      authenticator: authentication,
+      authorizer: authentication,
+      pressure: this.pressure,
+      settings: {
+        version: options.version,
+        frameSizeBytesMax: settings.frameSizeBytesMax,
+        channelsMax: settings.channelsPerConnectionMax,
+        heartbeatSeconds: Math.round(settings.heartbeatMs / 1000),
+        messageSizeBytesMax: settings.messageSizeBytesMax,
+      },
+    })
+    this.#protocols = [this.#amqp]
   }
 
   /** Opens every listener. */
   async listen(tls: TlsSettings | undefined): Promise<void> {
     for (const { protocol: name, host, port } of this.#settings.listeners) {
-      const protocol = this.#protocols[0]
       const settings = { name, host, port, tls: name === 'amqps' ? tls : undefined }
-      await this.network.listen(settings, (connection) => {
-        if (protocol === undefined) return { input: () => connection.destroy(), drained: () => {}, closed: () => {} }
-        return protocol.accept(connection)
-      })
+      await this.network.listen(settings, (connection) => this.#amqp.accept(connection))
     }
   }
 
@@ -309,9 +327,4 @@ export class Server {
     if (text === undefined) log.info({}, 'publishers go on')
     else log.warn({ reason: text }, 'publishers are paused')
   }
-}
-
-function createProtocols(server: Server, settings: ServerSettings, options: ServerOptions, authentication: Authentication): Protocol[] {
-  void [server, settings, options, authentication, LIMITS]
-  return []
 }

@@ -1,0 +1,53 @@
+/**
+ * Heartbeats both ways [AMQP-0-9-1 4.2.7]: one is sent when nothing else was for half the interval; a peer from which nothing came for two
+ * intervals is gone. Nothing is expected of a peer that is not being read.
+ */
+import type { Clock, Timer } from '../../base/clock.ts'
+import type { Connection } from '../../net/connection.ts'
+import { HEARTBEAT_FRAME } from './grammar.ts'
+
+/** Two looks per interval, two intervals. */
+const SILENT_LOOKS_MAX = 4
+
+/** The heartbeats of one connection. */
+export class Heartbeat {
+  readonly #net: Connection
+  readonly #clock: Clock
+  readonly #lookMs: number
+  readonly #peerGone: () => void
+  #timer: Timer | undefined
+  #receivedBefore: number
+  #writesBefore: number
+  #silentLooks = 0
+
+  /** @param intervalSeconds as negotiated, above 0 */
+  constructor(net: Connection, clock: Clock, intervalSeconds: number, peerGone: () => void) {
+    this.#net = net
+    this.#clock = clock
+    this.#lookMs = intervalSeconds * 500
+    this.#peerGone = peerGone
+    this.#receivedBefore = net.receivedSizeBytes
+    this.#writesBefore = net.writeCount
+    this.#arm()
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  #arm(): void {
+    this.#timer = this.#clock.setTimer(this.#lookMs, () => this.#look())
+  }
+
+  #look(): void {
+    const net = this.#net
+    const silent = net.receivedSizeBytes === this.#receivedBefore && net.pausedFor === 0
+    this.#silentLooks = silent ? this.#silentLooks + 1 : 0
+    this.#receivedBefore = net.receivedSizeBytes
+    if (this.#silentLooks >= SILENT_LOOKS_MAX) return this.#peerGone()
+    if (net.writeCount === this.#writesBefore && net.outputSizeBytes === 0) net.send(HEARTBEAT_FRAME)
+    this.#writesBefore = net.writeCount
+    this.#arm()
+  }
+}
