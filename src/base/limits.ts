@@ -44,6 +44,8 @@ export const LIMITS = {
   /** Above this (replies to requests, which are not held back) its requests are not read any more either. */
   outputSizeBytesPauseInput: 8 * MIB,
   unfinishedContentSizeBytesMax: 256 * MIB,
+  /** Requests of one connection that wait until the one before them on their channel is answered; beyond it the connection is not read. */
+  heldFramesSizeBytesMax: 1 * MIB,
   // Broker.
   queuesMax: 1_000_000,
   bindingsMax: 2_000_000,
