@@ -144,6 +144,12 @@ class FileStorage implements Storage {
     const clean = checkpoint !== undefined && cleanPosition === from
     let recordCount = 0
     const start = checkpoint?.replayStart ?? 0
+    if (start % this.#limits.segmentSizeBytes > 0 && !this.#files.has(this.#table.numberOf(start))) {
+      throw new WaybillError(
+        'STORAGE_DAMAGED',
+        `the journal segment that the checkpoint ends in is missing: ${this.#files.describe(start)}`,
+      )
+    }
     const end = await reader.replay(start, checkpoint?.replaySequence ?? 1, clean, (kind, position, buffer, view, offset, sizeBytes) => {
       if (position < from) return
       recordCount++
@@ -156,7 +162,10 @@ class FileStorage implements Storage {
       const text = `the journal ends at ${this.#files.describe(end.position)}, before the checkpoint ${this.#disk.path}/${checkpoint?.name ?? ''}`
       throw new WaybillError('STORAGE_DAMAGED', text)
     }
-    if (!clean) await reader.neutralise(end.position)
+    if (!clean) {
+      await reader.secureLast()
+      await reader.neutralise(end.position)
+    }
     for (const number of numbers) if (!this.#files.has(number)) this.#table.forget(number)
     await this.#cleanMark.remove()
     this.journal.resume(end.position, end.sequence)

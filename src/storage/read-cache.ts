@@ -40,8 +40,8 @@ type LoadCallback = (error: WaybillError | null) => void
 interface Block {
   readonly memory: Memory
   readonly start: Position
-  /** After the last whole record. */
-  readonly end: Position
+  /** After the last whole record, or where a block begins that was read because this one misses it. */
+  end: Position
   /** Where reading in order goes on. */
   readonly next: Position
   /** It began where another block ended: somebody reads in order. */
@@ -191,6 +191,7 @@ export class ReadCache {
       this.#pool.give(memory)
     } else {
       const block: Block = { memory, start: read.start, end, next, inOrder: read.inOrder, usedAt: ++this.#tick }
+      this.#giveWay(read.start)
       this.#blocks.push(block)
       this.#sizeBytes += memory.buffer.length
       this.#evict(block)
@@ -246,15 +247,26 @@ export class ReadCache {
     return { sizeBytes: at, whole: true }
   }
 
+  /** Behind a damaged length a block may end in the middle of a record: from `start` on a new block knows better. */
+  #giveWay(start: Position): void {
+    for (const block of this.#blocks) if (block.start < start && block.end > start) block.end = start
+    const same = this.#blocks.find((block) => block.start === start)
+    if (same !== undefined) this.#drop(same)
+  }
+
+  #drop(block: Block): void {
+    this.#blocks.splice(this.#blocks.indexOf(block), 1)
+    this.#sizeBytes -= block.memory.buffer.length
+    this.#pool.give(block.memory)
+    if (this.#hit === block) this.#hit = NO_BLOCK
+  }
+
   #evict(newest: Block): void {
     while (this.#sizeBytes > this.#limits.readCacheSizeBytes && this.#blocks.length > 1) {
       let oldest: Block | undefined
       for (const block of this.#blocks) if (block !== newest && (oldest === undefined || block.usedAt < oldest.usedAt)) oldest = block
       if (oldest === undefined) return
-      this.#blocks.splice(this.#blocks.indexOf(oldest), 1)
-      this.#sizeBytes -= oldest.memory.buffer.length
-      this.#pool.give(oldest.memory)
-      if (this.#hit === oldest) this.#hit = NO_BLOCK
+      this.#drop(oldest)
     }
   }
 

@@ -62,6 +62,7 @@ export class TailReader {
   #memory: Memory = allocateMemory(0)
   #windowStart: Position = 0
   #windowSizeBytes = 0
+  #lastParts: readonly PartCheck[] = []
 
   constructor(files: SegmentFiles, numbers: readonly number[], salt: Salt, limits: StorageLimits) {
     this.#files = files
@@ -93,8 +94,24 @@ export class TailReader {
         return { position, sequence: next, cutSizeBytes }
       }
       for (const whole of parts) await this.#visitPart(whole, parts.length > 1, visit)
+      this.#lastParts = parts
       next += parts.length
       position = part.position + part.sizeBytes
+    }
+  }
+
+  /**
+   * Writes the last commit again, durably. A process whose last write failed leaves bytes in the system's cache that look whole to the
+   * next process and are not on the disk; at most one commit is ever being written, so only the last one can be such.
+   */
+  async secureLast(): Promise<void> {
+    for (const { position, sizeBytes } of this.#lastParts) {
+      const number = Math.floor(position / this.#segmentSizeBytes)
+      const file = await this.#files.open(number)
+      const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+      const offset = position - number * this.#segmentSizeBytes
+      await readInto(file, bytes, offset)
+      await writeDurably(file, bytes, offset)
     }
   }
 
@@ -204,10 +221,14 @@ async function zeroRest(file: DiskFile, offset: number): Promise<void> {
     const sizeBytes = await readInto(file, bytes, at)
     if (sizeBytes === 0) return
     if (bytes.compare(zeros, 0, sizeBytes, 0, sizeBytes) === 0) continue
-    await new Promise<void>((resolve, reject) => {
-      file.writeDurably([zeros.subarray(0, sizeBytes)], at, (error) => (error === null ? resolve() : reject(error)))
-    })
+    await writeDurably(file, zeros.subarray(0, sizeBytes), at)
   }
+}
+
+function writeDurably(file: DiskFile, bytes: Uint8Array, offset: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    file.writeDurably([bytes], offset, (error) => (error === null ? resolve() : reject(error)))
+  })
 }
 
 function readInto(file: DiskFile, target: Buffer, offset: number): Promise<number> {

@@ -1,0 +1,18 @@
+import { SeededRandom } from '../../src/base/random.ts'
+import { SimulatedClock } from '../../src/base/simulated-clock.ts'
+import { openStorage } from '../../src/storage/file-storage.ts'
+import { SimulatedDisk } from '../../src/storage/simulated-disk.ts'
+import { storageConformance } from '../conformance/storage.ts'
+
+storageConformance('a simulated disk', () => {
+  const random = new SeededRandom(1)
+  const clock = new SimulatedClock({ random })
+  const disk = new SimulatedDisk(clock, random)
+  return Promise.resolve({
+    open: (limits = {}) => openStorage({ disk: disk.mount(), clock, random, limits }),
+    settle: (promise) => clock.settle(promise),
+    until: (condition) => clock.runUntil(condition),
+    die: () => Promise.resolve(disk.crash()),
+    end: () => Promise.resolve(),
+  })
+})
