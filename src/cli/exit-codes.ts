@@ -11,7 +11,6 @@ export const EXIT = {
   incomplete: 1,
   usage: 64,
   badInput: 65,
-  noInput: 66,
   unavailable: 69,
   bug: 70,
   cannotCreate: 73,

@@ -6,7 +6,7 @@ import * as v from 'valibot'
 import { formatDuration, formatSize, parseDuration, parseSize } from './quantity.ts'
 
 /** What a setting is; decides how a value from the environment is read. */
-export type LeafKind = 'text' | 'integer' | 'boolean' | 'list' | 'map'
+export type LeafKind = 'text' | 'integer' | 'boolean' | 'list'
 
 /** What is known of a setting besides how it is read. */
 export interface LeafFacts {
@@ -14,8 +14,8 @@ export interface LeafFacts {
   readonly expected: string
   /** The value is never shown. */
   readonly secret?: boolean
-  /** What the published schema says of it, where the library cannot tell. */
-  readonly jsonSchema?: object
+  /** What the published schema says of it. */
+  readonly jsonSchema: object
 }
 
 /** A listening address. */

@@ -121,7 +121,7 @@ function found(value: unknown, path: readonly string[]): string {
   const setting = listSettings().find(
     (one) => one.path.length === path.length && one.path.every((part, i) => part === '*' || part === path[i]),
   )
-  if (setting?.facts.secret === true) return `something else (not shown, of type ${typeof value})`
+  if (setting?.node.kind === 'leaf' && setting.node.facts.secret === true) return `something else (not shown, of type ${typeof value})`
   const json = JSON.stringify(value) ?? String(value)
   return json.length > 60 ? `${json.slice(0, 57)}...` : json
 }

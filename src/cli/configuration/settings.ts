@@ -1,75 +1,99 @@
 /**
- * The settings of the schema as a list: for the environment, "did you mean", and the documentation.
+ * The settings of the schema as a tree and as a list: for the environment, "did you mean", the documentation and the published JSON Schema.
  */
 import type { LeafFacts } from './leaf.ts'
 import { CONFIGURATION_SCHEMA } from './schema.ts'
 
-/** One setting that has a value of its own. */
-export interface Setting {
-  /** `['limits', 'messageSize']`; `'*'` stands for a name that the user chooses. */
-  readonly path: readonly string[]
-  /** `WAYBILL_LIMITS_MESSAGE_SIZE`; undefined for those inside a map or a list. */
-  readonly environmentName: string | undefined
-  readonly facts: LeafFacts
+/** A place of the configuration. */
+export type SettingNode = {
   readonly description: string
+  readonly required: boolean
   /** As it would be written in the file. Undefined: there is none. */
   readonly default: unknown
+} & (
+  | { readonly kind: 'group'; readonly entries: ReadonlyMap<string, SettingNode> }
+  /** Names that the user chooses. */
+  | { readonly kind: 'map'; readonly item: SettingNode }
+  | { readonly kind: 'list'; readonly item: SettingNode }
+  | { readonly kind: 'leaf'; readonly facts: LeafFacts }
+)
+
+/** One setting that has a value of its own. */
+export interface Setting {
+  /** `['limits', 'messageSize']`; `'*'` stands for a name that the user chooses, or any item of a list. */
+  readonly path: readonly string[]
+  /** `limits.messageSize`, `users.<name>.permissions[].read` */
+  readonly name: string
+  /** `WAYBILL_LIMITS_MESSAGE_SIZE`; undefined for those inside a map or a list. */
+  readonly environmentName: string | undefined
+  readonly node: SettingNode
 }
 
 /** What is looked at of a schema; a public shape of the library's objects. */
-interface SchemaNode {
+interface Schema {
   readonly type: string
-  readonly entries?: Readonly<Record<string, SchemaNode>>
-  readonly wrapped?: SchemaNode
+  readonly entries?: Readonly<Record<string, Schema>>
+  readonly wrapped?: Schema
   readonly default?: unknown
-  readonly value?: SchemaNode
-  readonly item?: SchemaNode
-  readonly pipe?: readonly { readonly type: string; readonly description?: string; readonly metadata?: { leaf?: LeafFacts } }[]
+  readonly value?: Schema
+  readonly item?: Schema
+  readonly pipe?: readonly SchemaPart[]
 }
 
-const ROOT = CONFIGURATION_SCHEMA as unknown as SchemaNode
-
-/** Every setting, in the order of the schema. */
-export function listSettings(): Setting[] {
-  const settings: Setting[] = []
-  collect(ROOT, [], undefined, '', settings)
-  return settings
+interface SchemaPart {
+  readonly type: string
+  readonly description?: string
+  readonly metadata?: { readonly leaf?: LeafFacts }
+  readonly pipe?: readonly SchemaPart[]
 }
 
-function collect(node: SchemaNode, path: readonly string[], defaultValue: unknown, description: string, settings: Setting[]): void {
-  if (node.wrapped !== undefined) {
-    collect(node.wrapped, path, node.default, description, settings)
-    return
+/** The whole configuration. */
+export function settingTree(): SettingNode {
+  return nodeOf(CONFIGURATION_SCHEMA as unknown as Schema, true, undefined)
+}
+
+function nodeOf(schema: Schema, required: boolean, defaultValue: unknown): SettingNode {
+  if (schema.wrapped !== undefined) return nodeOf(schema.wrapped, false, schema.default)
+  const { description = '', leaf } = partsOf(schema.pipe)
+  const facts = { description, required, default: defaultValue }
+  if (leaf !== undefined) return { ...facts, kind: 'leaf', facts: leaf }
+  if (schema.entries !== undefined) {
+    return {
+      ...facts,
+      kind: 'group',
+      entries: new Map(Object.entries(schema.entries).map(([key, child]) => [key, nodeOf(child, true, undefined)])),
+    }
   }
-  const own = findInPipe(node)
-  const said = own.description ?? description
-  if (own.leaf !== undefined) {
-    const environmentName = path.includes('*') ? undefined : environmentNameOf(path)
-    settings.push({ path, environmentName, facts: own.leaf, description: said, default: defaultValue })
-  } else if (node.entries !== undefined) {
-    for (const [key, child] of Object.entries(node.entries)) collect(child, [...path, key], undefined, '', settings)
-  } else {
-    const facts: LeafFacts = { kind: 'map', expected: node.type === 'record' ? 'a map' : 'a list' }
-    const environmentName = path.includes('*') ? undefined : environmentNameOf(path)
-    settings.push({ path, environmentName, facts, description: said, default: defaultValue })
-    const inner = node.value ?? node.item
-    if (inner !== undefined) collect(inner, [...path, '*'], undefined, '', settings)
-  }
+  if (schema.value !== undefined) return { ...facts, kind: 'map', item: nodeOf(schema.value, true, undefined) }
+  if (schema.item !== undefined) return { ...facts, kind: 'list', item: nodeOf(schema.item, true, undefined) }
+  throw new TypeError(`a setting of the unknown kind "${schema.type}"`)
 }
 
-/** A piped schema repeats the fields of its first part; descriptions and facts are further parts, and may be nested. */
-function findInPipe(node: SchemaNode): { description?: string; leaf?: LeafFacts } {
+/** A piped schema has its description and facts among its parts, which may be pipes again. */
+function partsOf(pipe: readonly SchemaPart[] | undefined): { description?: string; leaf?: LeafFacts } {
   const found: { description?: string; leaf?: LeafFacts } = {}
-  for (const part of node.pipe ?? []) {
+  for (const part of pipe ?? []) {
+    if (part.pipe !== undefined && part.pipe !== pipe) Object.assign(found, partsOf(part.pipe))
     if (part.description !== undefined) found.description = part.description
-    const leaf = part.metadata?.leaf ?? findInPipeOf(part)
-    if (leaf !== undefined) found.leaf = leaf
+    if (part.metadata?.leaf !== undefined) found.leaf = part.metadata.leaf
   }
   return found
 }
 
-function findInPipeOf(part: object): LeafFacts | undefined {
-  return 'pipe' in part && Array.isArray(part.pipe) && part.pipe[0] !== part ? findInPipe(part as unknown as SchemaNode).leaf : undefined
+/** Every setting, in the order of the schema. */
+export function listSettings(): Setting[] {
+  const settings: Setting[] = []
+  collect(settingTree(), [], '', settings)
+  return settings
+}
+
+function collect(node: SettingNode, path: readonly string[], name: string, settings: Setting[]): void {
+  if (node.kind === 'group') {
+    for (const [key, child] of node.entries) collect(child, [...path, key], name === '' ? key : `${name}.${key}`, settings)
+    return
+  }
+  settings.push({ path, name, environmentName: path.includes('*') ? undefined : environmentNameOf(path), node })
+  if (node.kind !== 'leaf') collect(node.item, [...path, '*'], node.kind === 'map' ? `${name}.<name>` : `${name}[]`, settings)
 }
 
 /** `['limits', 'messageSize']` -> `WAYBILL_LIMITS_MESSAGE_SIZE` */
@@ -79,14 +103,7 @@ export function environmentNameOf(path: readonly string[]): string {
 
 /** The keys that may stand at a place of the configuration, for "did you mean". */
 export function keysAt(path: readonly string[]): string[] {
-  let node: SchemaNode | undefined = ROOT
-  for (const part of path) {
-    node = unwrap(node)
-    node = node?.entries !== undefined ? node.entries[part] : (node?.value ?? node?.item)
-  }
-  return Object.keys(unwrap(node)?.entries ?? {})
-}
-
-function unwrap(node: SchemaNode | undefined): SchemaNode | undefined {
-  return node?.wrapped === undefined ? node : unwrap(node.wrapped)
+  let node: SettingNode | undefined = settingTree()
+  for (const part of path) node = node?.kind === 'group' ? node.entries.get(part) : node?.kind === 'leaf' ? undefined : node?.item
+  return node?.kind === 'group' ? [...node.entries.keys()] : []
 }

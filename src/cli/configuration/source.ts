@@ -101,8 +101,8 @@ const OTHER_NAMES = new Set(['WAYBILL_CONFIG', 'WAYBILL_URL', 'WAYBILL_TEST_RUN'
  */
 export function readEnvironmentSource(environment: NodeJS.ProcessEnv): { source: Source; warnings: string[] } {
   const settings = new Map<string, { path: readonly string[]; kind: string }>()
-  for (const { environmentName, path, facts } of listSettings())
-    if (environmentName !== undefined) settings.set(environmentName, { path, kind: facts.kind })
+  for (const { environmentName, path, node } of listSettings())
+    if (environmentName !== undefined) settings.set(environmentName, { path, kind: node.kind === 'leaf' ? node.facts.kind : node.kind })
   const sections = new Set(
     [...settings.values()].filter(({ path }) => path.length > 1).map(({ path }) => `${environmentNameOf(path.slice(0, 1))}_`),
   )
@@ -168,8 +168,10 @@ function place(tree: RawTree, path: readonly string[], value: unknown): void {
 export function overlay(lower: RawTree, upper: RawTree): RawTree {
   const result: RawTree = { ...lower }
   for (const [key, value] of Object.entries(upper)) {
-    const below = result[key]
-    result[key] = isTree(below) && isTree(value) ? overlay(below, value) : value
+    const below = Object.hasOwn(result, key) ? result[key] : undefined
+    const merged = isTree(below) && isTree(value) ? overlay(below, value) : value
+    // Not by assignment: a key may be called __proto__.
+    Object.defineProperty(result, key, { value: merged, enumerable: true, writable: true, configurable: true })
   }
   return result
 }
