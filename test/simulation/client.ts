@@ -63,6 +63,25 @@ export class SimulatedClient implements SessionSink {
     return entry
   }
 
+  /** Publishes several messages in one transaction. */
+  transact(orders: readonly (readonly [number, Order])[]): void {
+    const session = new Session(this.#life.root, this, this)
+    session.selectTransaction()
+    const messages = orders.map(([id, order]) => {
+      const { persistent, priority, key, bodySizeBytes } = order
+      session.publish(publicationOf(id, order))
+      return { id, persistent, priority, key, bodySizeBytes, delayed: false, confirmed: false }
+    })
+    session.commit((error) => {
+      if (error !== undefined) throw new Violation(`a transaction failed: ${error.message}`)
+      if (!this.ended) for (const message of messages) this.#model.confirmed(message)
+    })
+    // The commit has taken effect; whether it is durable is not known yet.
+    messages.forEach((message, i) => this.#model.published(message, (orders[i] as readonly [number, Order])[1].address.queues))
+    this.#model.committedTogether(messages)
+    session.close()
+  }
+
   consume(queue: string, prefetch: number, noAck: boolean): void {
     const tag = `c${this.#consumerNumber++}`
     const options = { tag, noAck, exclusive: false, priority: 0, prefetch, timeoutMs: undefined, arguments: new FieldTable() }
@@ -137,7 +156,8 @@ export class SimulatedClient implements SessionSink {
     if (this.ended) return
     if (tag !== this.#confirmedUpTo + 1) throw new Violation(`refusal ${tag} leaves out ${this.#confirmedUpTo + 1}`)
     this.#confirmedUpTo = tag
-    if (this.#published[tag - 1]?.refusable === undefined) throw new Violation(`publication ${tag} was refused by a queue that refuses nothing`)
+    if (this.#published[tag - 1]?.refusable === undefined)
+      throw new Violation(`publication ${tag} was refused by a queue that refuses nothing`)
   }
 
   returned(): void {

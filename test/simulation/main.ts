@@ -14,7 +14,7 @@ const totals = { publications: 0, deliveries: 0, crashes: 0, stops: 0 }
 for (let seed = from; seed < from + count; seed++) {
   const lines: string[] = []
   try {
-    const report = await runSeed(seed, (line) => lines.push(line))
+    const report = await runSeed(seed, { trace: (line) => lines.push(line) })
     for (const key of Object.keys(totals) as (keyof typeof totals)[]) totals[key] += report[key]
   } catch (error) {
     if (values.verbose === true || values.seed !== undefined) console.error(lines.join('\n'))

@@ -75,7 +75,10 @@ export class Model {
   /** Settlements since the last proof, in order. */
   #unproved: { copy: Copy; before: number }[] = []
   #life = 1
+  readonly #groups: (readonly Published[])[] = []
   deliveries = 0
+  /** Somebody changed the files: a message that cannot be read is set aside, and others pass it. */
+  damaged = false
 
   constructor(rules: readonly QueueRules[]) {
     for (const rule of rules) this.#queues.set(rule.name, new QueueModel(rule))
@@ -102,9 +105,9 @@ export class Model {
     })
   }
 
-  /** A queue refused a publication: it is not there. */
-  refused(message: Published, queue: string): void {
-    this.#queue(queue).copies.delete(message.id)
+  /** These publications were committed together: after a crash all of them are there, or none. */
+  committedTogether(messages: readonly Published[]): void {
+    this.#groups.push(messages)
   }
 
   /** A consumer got a message. */
@@ -122,7 +125,8 @@ export class Model {
     const seenInThisLife = copy.deliveredIn === this.#life
     if (copy.standing === 'settled' && seenInThisLife) throw new Violation(`${queueName}: message ${id} came back after it was settled`)
     if (seenInThisLife && !redelivered) throw new Violation(`${queueName}: message ${id} came again without the redelivered mark`)
-    if (copy.deliveredIn > 0 && !redelivered && !copy.arrived) throw new Violation(`${queueName}: message ${id} came again after a crash without the redelivered mark`)
+    if (copy.deliveredIn > 0 && !redelivered && !copy.arrived)
+      throw new Violation(`${queueName}: message ${id} came again after a crash without the redelivered mark`)
     this.#checkOrder(queue, copy)
     // What is there after a crash was on the disk.
     if (copy.enteredIn < this.#life) copy.durable = copy.certain = true
@@ -146,7 +150,10 @@ export class Model {
 
   /** A queue was purged: what waited is gone, durably with the next commit. */
   purged(queueName: string): void {
-    for (const copy of this.#queue(queueName).copies.values()) if (copy.standing === 'waiting') copy.purged = true
+    for (const copy of this.#queue(queueName).copies.values()) {
+      // A rejected one may have come back with a crash.
+      if (copy.standing === 'waiting' || copy.standing === 'rejected') copy.purged = true
+    }
   }
 
   /** The machine went down: deliveries are void; what was neither confirmed nor seen after an earlier crash is uncertain. */
@@ -162,8 +169,9 @@ export class Model {
     this.#unproved = []
   }
 
-  /** Everything was drained: nothing certain may be missing. */
+  /** Everything was drained: nothing certain may be missing, and no transaction may be there in part. */
   drained(): void {
+    for (const group of this.#groups) this.#checkWhole(group)
     for (const queue of this.#queues.values()) {
       const { name, mayLeave, deadLetterQueue } = queue.rules
       for (const [id, copy] of queue.copies) {
@@ -175,14 +183,26 @@ export class Model {
     }
   }
 
+  #checkWhole(group: readonly Published[]): void {
+    const copies = [...this.#queues.values()].flatMap((queue) => group.flatMap(({ id }) => queue.copies.get(id) ?? []))
+    const survived = copies.some((copy) => !copy.arrived && copy.deliveredIn > copy.enteredIn)
+    const missing = copies.find((copy) => copy.deliveredIn === 0 && !copy.purged && !copy.mayBeGone)
+    if (survived && missing !== undefined) {
+      const ids = group.map(({ id }) => id).join(', ')
+      throw new Violation(`of the transaction that published ${ids}, message ${missing.message.id} is missing`)
+    }
+  }
+
   #checkOrder(queue: QueueModel, next: Copy): void {
     const { order } = queue.rules
-    if (order === 'none' || next.message.delayed || next.arrived) return
+    if (this.damaged || order === 'none' || next.message.delayed || next.arrived) return
     for (const copy of queue.copies.values()) {
       if (copy === next || copy.message.delayed || copy.arrived || !copy.certain || copy.mayBeGone || copy.purged) continue
       if (order === 'key') {
         if (copy.standing === 'out' && copy.message.key === next.message.key) {
-          throw new Violation(`${queue.rules.name}: messages ${copy.message.id} and ${next.message.id} of key ${copy.message.key} are out together`)
+          throw new Violation(
+            `${queue.rules.name}: messages ${copy.message.id} and ${next.message.id} of key ${copy.message.key} are out together`,
+          )
         }
         if (copy.message.key !== next.message.key) continue
       }

@@ -22,10 +22,17 @@ export interface RunReport {
   readonly stops: number
 }
 
+/** How a run differs from the usual. */
+export interface RunOptions {
+  /** Gets a line per action. */
+  readonly trace?: (line: string) => void
+  /** The disk lies about what is durable: the run should fail. */
+  readonly lyingDisk?: boolean
+}
+
 /** Runs one seed. @throws Violation when a promise was broken */
-export async function runSeed(seed: number, trace: (line: string) => void): Promise<RunReport> {
-  const run = new Run(seed, trace)
-  return run.whole()
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunReport> {
+  return new Run(seed, options).whole()
 }
 
 type Action = (life: Life) => void | Promise<void>
@@ -40,14 +47,16 @@ class Run {
   #nextId = 1
   #crashes = 0
   #stops = 0
+  /** A write is to fail, or has failed. */
+  #diskFails = false
   /** Persistent messages to the deduplicating queue, whose ids may be sent again. */
   readonly #onceIds: Published[] = []
   readonly #actions: readonly (readonly [number, string, Action])[]
 
-  constructor(seed: number, trace: (line: string) => void) {
+  constructor(seed: number, options: RunOptions) {
     this.#seed = seed
-    this.#trace = trace
-    this.#world = new World(seed)
+    this.#trace = options.trace ?? (() => undefined)
+    this.#world = new World(seed, options.lyingDisk === true)
     this.#random = this.#world.random
     this.#actions = [
       [30, 'publish', (life) => this.#publish(life)],
@@ -64,6 +73,8 @@ class Run {
       [1, 'full', (life) => this.#fillDisk(life)],
       [3, 'crash', () => this.#crash()],
       [1, 'restart', () => this.#restart()],
+      [1, 'io-error', () => this.#failWrite()],
+      [4, 'transact', (life) => this.#transact(life)],
     ]
   }
 
@@ -77,11 +88,69 @@ class Run {
       await action(life)
       const ms = [0, 0, 0.2, 1, 5, 30][this.#random.below(6)] as number
       await this.#world.clock.runFor(ms)
-      if (this.#life.failure !== undefined) throw new Violation(`the storage failed although the disk did not: ${this.#life.failure.message}`)
-      this.#checkCounts()
+      await this.#look()
     }
-    await this.#drain()
-    return { seed: this.#seed, publications: this.#nextId - 1, deliveries: this.#model.deliveries, crashes: this.#crashes, stops: this.#stops }
+    if (this.#random.below(4) === 0) await this.#damage()
+    else await this.#drain(this.#life)
+    return {
+      seed: this.#seed,
+      publications: this.#nextId - 1,
+      deliveries: this.#model.deliveries,
+      crashes: this.#crashes,
+      stops: this.#stops,
+    }
+  }
+
+  /** A server whose storage failed stops, as after a crash; without a failing disk it must not. */
+  async #look(): Promise<void> {
+    const { failure } = this.#life
+    if (failure === undefined) return this.#checkCounts()
+    if (!this.#diskFails) throw new Violation(`the storage failed although the disk did not: ${failure.message}`)
+    await this.#crash()
+  }
+
+  #failWrite(): void {
+    this.#diskFails = true
+    this.#world.disk.failNext('write', 'EIO')
+  }
+
+  #transact(life: Life): void {
+    const client = this.#pick()
+    if (client === undefined || life.paused) return
+    const addresses = ADDRESSES.filter(({ exchange, routingKey }) => exchange !== '' || routingKey === 'plain')
+    const orders = Array.from({ length: 2 + this.#random.below(4) }, () => {
+      const address = addresses[this.#random.below(addresses.length)] as (typeof ADDRESSES)[number]
+      const id = this.#nextId++
+      const order = {
+        address,
+        persistent: true,
+        priority: 0,
+        key: 'a',
+        bodySizeBytes: 4 + this.#random.below(3000),
+        delayMs: 0,
+        messageId: `m${id}`,
+      }
+      return [id, order] as const
+    })
+    client.transact(orders)
+  }
+
+  /** Stops in order, flips bits of a file, and starts again: refused with a reason, or everything that is delivered is right. */
+  async #damage(): Promise<void> {
+    await this.#stop()
+    this.#model.damaged = true
+    const { disk } = this.#world
+    const names = disk.names().filter((name) => disk.sizeOf(name) > 0)
+    const name = names[this.#random.below(names.length)] as string
+    for (let i = this.#random.below(3); i >= 0; i--) disk.flipBit(name, this.#random.below(disk.sizeOf(name)), this.#random.below(8))
+    this.#trace(`bits of ${name} flipped`)
+    try {
+      await this.#begin()
+    } catch (error) {
+      if (error instanceof WaybillError && error.code.startsWith('STORAGE_')) return
+      throw error
+    }
+    await this.#drain(this.#life)
   }
 
   get #life(): Life {
@@ -89,9 +158,21 @@ class Run {
   }
 
   async #begin(): Promise<void> {
-    const life = await this.#world.start()
+    const life = await this.#start()
     this.#clients = []
     this.#connect(life)
+  }
+
+  /** Starts; a start that the disk does not allow is tried again, as an operator would. */
+  async #start(): Promise<Life> {
+    try {
+      return await this.#world.start()
+    } catch (error) {
+      if (!this.#diskFails) throw error
+      this.#world.crash()
+      this.#diskFails = false
+      return this.#world.start()
+    }
   }
 
   #choose(): readonly [number, string, Action] {
@@ -167,26 +248,39 @@ class Run {
     this.#crashes++
     for (const client of this.#clients) client.abandon()
     this.#world.crash()
+    this.#diskFails = false
     this.#model.crashed()
     this.#world.disk.slowness = 1
     await this.#begin()
   }
 
   async #restart(): Promise<void> {
+    await this.#stop()
+    await this.#begin()
+  }
+
+  async #stop(): Promise<void> {
     this.#stops++
     for (const client of this.#clients) client.close()
     // Dead letters on their way, and everything else that was begun, comes to its end first.
     await this.#world.clock.runFor(200)
-    await this.#world.stop()
+    try {
+      await this.#world.stop()
+    } catch (error) {
+      // A stop that the disk does not allow leaves what a crash leaves.
+      if (!this.#diskFails) throw error
+      this.#world.crash()
+      this.#diskFails = false
+    }
     this.#model.crashed()
-    await this.#begin()
   }
 
   /** Every queue's counters agree with its index, at any time. */
   #checkCounts(): void {
     for (const queue of this.#life.root.queues.values()) {
       const { readyCount, unsettledCount, heldCount, index, readyBytes } = queue
-      if (readyCount < 0 || unsettledCount < 0 || heldCount < 0 || readyBytes < 0) throw new Violation(`${queue.name}: a counter is negative`)
+      if (readyCount < 0 || unsettledCount < 0 || heldCount < 0 || readyBytes < 0)
+        throw new Violation(`${queue.name}: a counter is negative`)
       if (readyCount + unsettledCount + heldCount > index.size) {
         throw new Violation(`${queue.name}: ${readyCount} ready + ${unsettledCount} out + ${heldCount} held > ${index.size}`)
       }
@@ -194,7 +288,7 @@ class Run {
   }
 
   /** Takes everything out of every queue; then nothing certain may be missing. */
-  async #drain(): Promise<void> {
+  async #drain(life: Life): Promise<void> {
     const { clock, disk } = this.#world
     disk.slowness = 1
     for (const client of this.#clients) client.close()
@@ -203,7 +297,7 @@ class Run {
     const { root } = this.#life
     const empty = (): boolean => {
       while (client.deliveries.length > 0) client.settle(this.#random, this.#nextId, true)
-      return root.delayed.size === 0 && [...root.queues.values()].every((queue) => queue.index.size === 0)
+      return life.readErrors > 0 || (root.delayed.size === 0 && [...root.queues.values()].every((queue) => queue.index.size === 0))
     }
     try {
       await clock.runUntil(empty, DRAIN_TURNS_MAX)
@@ -212,20 +306,20 @@ class Run {
       const text = left.map((q) => `${q.name}: ${q.index.size} (${q.readyCount} ready, ${q.unsettledCount} out, ${q.heldCount} held)`)
       throw new Violation(`queues do not become empty: ${text.join(', ')}; ${root.delayed.size} delayed`, { cause: error })
     }
+    // What cannot be read is set aside and reported: it is not lost without a word.
+    if (life.readErrors > 0) return
     for (const queue of root.queues.values()) {
       if (queue.readyCount !== 0 || queue.unsettledCount !== 0 || queue.heldCount !== 0 || queue.readyBytes !== 0) {
-        throw new Violation(`${queue.name}: an empty queue counts ${queue.readyCount}, ${queue.unsettledCount}, ${queue.heldCount}, ${queue.readyBytes}`)
+        throw new Violation(
+          `${queue.name}: an empty queue counts ${queue.readyCount}, ${queue.unsettledCount}, ${queue.heldCount}, ${queue.readyBytes}`,
+        )
       }
     }
     this.#model.drained()
+    if (this.#diskFails) return
     await clock.settle(this.#life.broker.checkpoint())
     const { liveSizeBytes } = this.#life.storage.usage()
     if (liveSizeBytes !== 0) throw new Violation(`${liveSizeBytes} bytes are still referenced although every queue is empty`)
     await this.#world.stop()
   }
-}
-
-/** True when a run ended because a promise was broken, and not because the simulator itself is wrong. */
-export function isViolation(error: unknown): boolean {
-  return error instanceof Violation || error instanceof WaybillError
 }

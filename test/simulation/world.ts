@@ -13,6 +13,7 @@ import { MessageForms } from '../../src/message/properties.ts'
 import { openStorage } from '../../src/storage/file-storage.ts'
 import { SimulatedDisk } from '../../src/storage/simulated-disk.ts'
 import type { RecoveryReport, Storage } from '../../src/storage/storage.ts'
+import { lyingDisk } from './lying-disk.ts'
 import { declare } from './topology.ts'
 
 const KIB = 1024
@@ -77,7 +78,10 @@ export class World {
   readonly disk: SimulatedDisk
   life: Life | undefined
 
-  constructor(seed: number) {
+  readonly #lying: boolean
+
+  constructor(seed: number, lying: boolean) {
+    this.#lying = lying
     this.random = new SeededRandom(seed)
     this.clock = new SimulatedClock({ random: this.random })
     this.disk = new SimulatedDisk(this.clock, this.random)
@@ -86,7 +90,9 @@ export class World {
   /** Begins a life. @throws WaybillError as the storage does */
   async start(): Promise<Life> {
     const { clock, random } = this
-    const storage = await clock.settle(openStorage({ disk: this.disk.mount(), clock, random, limits: STORAGE_LIMITS }))
+    const mounted = this.disk.mount()
+    const disk = this.#lying ? lyingDisk(mounted) : mounted
+    const storage = await clock.settle(openStorage({ disk, clock, random, limits: STORAGE_LIMITS }))
     const life = new Life(storage, clock, random)
     this.life = life
     life.report = await clock.settle(life.broker.start())
@@ -97,9 +103,10 @@ export class World {
 
   /** The power goes. */
   crash(): void {
-    const life = this.life as Life
-    life.dead = true
-    life.broker.services.alarms.close()
+    if (this.life !== undefined) {
+      this.life.dead = true
+      this.life.broker.services.alarms.close()
+    }
     this.disk.crash()
     this.life = undefined
   }
