@@ -88,7 +88,7 @@ export class DeadLetters implements TurnTask {
     const publication = new Publication()
     message.copyTo(publication)
     const deaths = deadLetterOf(this.#services, publication, queue, reason, message.exchange, message.routingKey)
-    this.#publish(publication, queue, sequence, (target) => reason !== 'rejected' && isCycle(deaths, target.name))
+    this.#publish(publication, queue, sequence, (target) => reason !== 'rejected' && (target === queue || isCycle(deaths, target.name)))
   }
 }
 
@@ -163,7 +163,7 @@ function historyWith(before: readonly Death[], death: NewDeath): HeaderValue {
     const known = before[at] as Death
     const again = new Map(known)
     again.set('count', Number(known.get('count') ?? 0) + 1)
-    return [again, ...before.filter((_, i) => i !== at)]
+    return [again, ...before.filter((_, i) => i !== at)].map(withLongCount)
   }
   const entry = new Map<string, HeaderValue>([
     ['count', 1],
@@ -174,7 +174,13 @@ function historyWith(before: readonly Death[], death: NewDeath): HeaderValue {
     ['routing-keys', death.keys],
   ])
   if (death.properties.expirationMs !== undefined) entry.set('original-expiration', String(death.properties.expirationMs))
-  return [entry, ...before]
+  return [entry, ...before].map(withLongCount)
+}
+
+/** The count is a 64-bit integer on the wire, as clients know it from RabbitMQ; a bigint is written as one. */
+function withLongCount(death: Death): Death {
+  const count = death.get('count')
+  return typeof count === 'number' ? new Map(death).set('count', BigInt(count)) : death
 }
 
 function deathsOf(properties: MessageProperties): readonly Death[] {

@@ -125,6 +125,11 @@ export class Exchange<Q extends RouteTarget> implements RouteTarget {
     return true
   }
 
+  /** True if there is such a binding. */
+  isBoundTo(destination: Q | Exchange<Q>, routingKey: string, args: FieldTable): boolean {
+    return this.#find(destination, routingKey, args, digestArguments(args)) !== undefined
+  }
+
   /** Removes a binding; returns false if there is none. */
   unbind(destination: Q | Exchange<Q>, routingKey: string, args: FieldTable = NO_ARGUMENTS): boolean {
     const binding = this.#find(destination, routingKey, args, digestArguments(args))

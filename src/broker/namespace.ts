@@ -30,6 +30,8 @@ const STANDARD_EXCHANGES = [
   ['amq.topic', 'topic'],
   ['amq.headers', 'headers'],
   ['amq.match', 'headers'],
+  // Clients of RabbitMQ look for it. Nothing is published to it.
+  ['amq.rabbitmq.trace', 'topic'],
 ] as const
 
 /** What somebody wants to be told of a namespace (tests, the admin API). */

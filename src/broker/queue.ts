@@ -126,8 +126,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   /** Takes new settings (a policy changed). Priority and ordering key are fixed at creation. */
   applySettings(settings: QueueSettings): void {
     this.settings = settings
-    this.deduplication =
-      settings.deduplicationWindowMs === undefined ? undefined : (this.deduplication ?? new DeduplicationWindow())
+    this.deduplication = settings.deduplicationWindowMs === undefined ? undefined : (this.deduplication ?? new DeduplicationWindow())
     this.special =
       settings.messageTtlMs !== undefined ||
       settings.lengthMax !== undefined ||
@@ -143,10 +142,17 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   /** True when a message of this size must be refused rather than stored. */
   refuses(sizeBytes: number): boolean {
-    const settings = this.settings
-    if (settings.overflow === 'drop-head') return false
-    if (settings.lengthMax !== undefined && this.readyCount + this.heldCount + 1 > settings.lengthMax) return true
-    return settings.lengthBytesMax !== undefined && this.readyBytes + sizeBytes > settings.lengthBytesMax
+    if (this.settings.overflow === 'drop-head' || !this.#isFullFor(sizeBytes)) return false
+    if (this.consumers.size === 0) return true
+    // A consumer that waits is served before anything is refused: what it takes makes room.
+    this.#deliverWaiting()
+    return this.#isFullFor(sizeBytes) && !(this.readyCount === 0 && this.consumers.hasCredit)
+  }
+
+  #isFullFor(sizeBytes: number): boolean {
+    const { lengthMax, lengthBytesMax } = this.settings
+    if (lengthMax !== undefined && this.readyCount + this.heldCount + 1 > lengthMax) return true
+    return lengthBytesMax !== undefined && this.readyBytes + sizeBytes > lengthBytesMax
   }
 
   /** Adds a stored message as the newest. The caller has written the record with `nextSequence` as its number. */
@@ -206,6 +212,11 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   /** Hands waiting messages to consumers with credit: bounded work, the rest in the next turn. */
   runAtTurnEnd(): void {
+    this.#deliverWaiting()
+    if (this.special) this.#dropExcess()
+  }
+
+  #deliverWaiting(): void {
     if (this.#loading || this.deleted) return
     if (this.#expiry !== undefined) this.#expireBefore(this.#services.turn.nowMs)
     let budget: number = LIMITS.deliveriesPerTurnMax
@@ -330,14 +341,25 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     return sequences.length
   }
 
-  /** Drops the oldest waiting messages while the queue is longer than allowed. A queue that refuses instead never drops what it took. */
+  /**
+   * Drops the oldest waiting messages while the queue is longer than allowed, once the consumers that wait are served.
+   * A queue that refuses instead never drops what it took.
+   */
   trim(): void {
+    if (!this.#isTooLong) return
+    if (this.consumers.size > 0) this.#deliverWaiting()
+    this.#dropExcess()
+  }
+
+  get #isTooLong(): boolean {
     const { lengthMax, lengthBytesMax, overflow } = this.settings
-    if (overflow !== 'drop-head' || (lengthMax === undefined && lengthBytesMax === undefined)) return
-    while (
-      (lengthMax !== undefined && this.readyCount > lengthMax) ||
-      (lengthBytesMax !== undefined && this.readyBytes > lengthBytesMax && this.readyCount > 0)
-    ) {
+    if (overflow !== 'drop-head') return false
+    if (lengthMax !== undefined && this.readyCount > lengthMax) return true
+    return lengthBytesMax !== undefined && this.readyBytes > lengthBytesMax && this.readyCount > 0
+  }
+
+  #dropExcess(): void {
+    while (this.#isTooLong) {
       const sequence = this.order.peekDrop()
       if (sequence === NONE) return
       this.#leaveWaiting(sequence)
@@ -450,7 +472,11 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   }
 
   /** What a checkpoint keeps besides the index. */
-  get timed(): { readonly held: TimedHeap | undefined; readonly expiry: TimedHeap | undefined; readonly attempts: ReadonlyMap<number, number> | undefined } {
+  get timed(): {
+    readonly held: TimedHeap | undefined
+    readonly expiry: TimedHeap | undefined
+    readonly attempts: ReadonlyMap<number, number> | undefined
+  } {
     return { held: this.#held, expiry: this.#expiry, attempts: this.#attempts }
   }
 

@@ -39,7 +39,8 @@ export class Recovery implements RecoveryHandler {
     const delayed = this.#delayed.get(number)
     if (delayed !== undefined) return this.#delayedPart(delayed, kind, part)
     const queue = this.#broker.queuesByNumber.get(number)
-    if (queue === undefined) throw new WaybillError('STORAGE_DAMAGED', `the checkpoint has a part of queue ${number}, which it does not define`)
+    if (queue === undefined)
+      throw new WaybillError('STORAGE_DAMAGED', `the checkpoint has a part of queue ${number}, which it does not define`)
     this.#queuePart(queue, kind, part)
   }
 
