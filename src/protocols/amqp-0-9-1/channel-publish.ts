@@ -20,6 +20,7 @@ import { checkWrite } from './access.ts'
 import type { ChannelContext } from './channel-context.ts'
 import { CLASS, FRAME, FRAME_HEAD_SIZE_BYTES, METHOD, type MethodId } from './grammar.ts'
 import { checkDelay, checkUserId, parseCopyKeys, parseExpiration } from './message-checks.ts'
+import { wellFormed } from './methods.ts'
 import { ContentHeader, PublishArguments, readContentHeader, readPublish } from './publishing.ts'
 import { REPLY_ADDRESS_PREFIX, REPLY_QUEUE } from './reply-addresses.ts'
 
@@ -99,7 +100,7 @@ export class Publisher {
   header(buffer: Buffer, start: number, end: number): void {
     const header = contentHeader
     readContentHeader(buffer, start, end, header)
-    if (header.classId !== CLASS.basic) {
+    if (header.classId !== CLASS.basic || header.weight !== 0) {
       throw new WaybillError('UNEXPECTED_FRAME', `expected content header for class 60, got one for class ${header.classId} instead`)
     }
     const sizeBytes = header.bodySizeBytes
@@ -169,13 +170,12 @@ export class Publisher {
     publication.address = known
     publication.addressStart = addressStart - start
     publication.addressEnd = addressEnd - start
-    publication.exchange = decodeText(known, exchangeStart - start, exchangeEnd - start)
-    publication.routingKey = decodeText(known, routingKeyStart - start, addressEnd - start)
+    publication.exchange = wellFormed(decodeText(known, exchangeStart - start, exchangeEnd - start))
+    publication.routingKey = wellFormed(decodeText(known, routingKeyStart - start, addressEnd - start))
     publication.route = undefined
     publication.mandatory = mandatory
     this.#toReplyAddress = publication.exchange === '' && publication.routingKey.startsWith(REPLY_ADDRESS_PREFIX)
     this.#unchecked = true
-    if (!publication.exchange.isWellFormed() || !publication.routingKey.isWellFormed()) throw malformedText()
     if (!immediate) this.#knownLength = end - start
   }
 
@@ -276,11 +276,6 @@ export class Publisher {
     const maximum = this.#channel.host.context.settings.messageSizeBytesMax
     return new WaybillError('MESSAGE_TOO_LARGE', `message size ${sizeBytes} is larger than configured max size ${maximum}`)
   }
-}
-
-/** RabbitMQ's answer to a name that is not text; it names no method. */
-export function malformedText(): WaybillError {
-  return new WaybillError('FRAME_ERROR', 'Malformed UTF-8 in shortstr')
 }
 
 /** True when the message has something that is looked at apart. */

@@ -12,7 +12,7 @@ import { WaybillError } from '../../base/errors.ts'
 import { Publication } from '../../broker/publication.ts'
 import { OUTCOME, Session } from '../../broker/session.ts'
 import type { ChannelContext, ChannelHost, HeldFrame } from './channel-context.ts'
-import { malformedText, Publisher, type ReplyPublisher } from './channel-publish.ts'
+import { Publisher, type ReplyPublisher } from './channel-publish.ts'
 import { ChannelSink } from './channel-sink.ts'
 import { cancelConsumer, consume, getMessage, recover, setQuality } from './consumer-methods.ts'
 import { DeliverPrefix } from './deliveries.ts'
@@ -81,6 +81,7 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher {
       case 'method':
         if (type === FRAME.method) return this.#method(buffer, start, end)
         this.methodId = 0
+        if (type === FRAME.heartbeat) throw new WaybillError('UNEXPECTED_FRAME', `type ${type}, all octets = <<>>`)
         throw new WaybillError('UNEXPECTED_FRAME', 'expected method frame, got non method frame instead')
       case 'header':
         if (type === FRAME.header) return this.#publisher.header(buffer, start, end)
@@ -190,9 +191,7 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher {
       return this.#hold(FRAME.method, buffer, start, end)
     }
     if (changes) this.#unchangedEnd = this.host.context.broker.services.journal.end
-    const method = decodeMethod(buffer, start, end)
-    checkTexts(method)
-    this.#dispatch(method)
+    this.#dispatch(decodeMethod(buffer, start, end))
     this.#unchangedEnd = -1
   }
 
@@ -346,9 +345,4 @@ function ownedCopyOf(from: Publication): Publication {
   to.body = Buffer.from(from.body.subarray(from.bodyStart, from.bodyEnd))
   to.bodyEnd = to.body.length
   return to
-}
-
-/** @throws FRAME_ERROR when a name is not text */
-function checkTexts(method: Method): void {
-  for (const value of Object.values(method)) if (typeof value === 'string' && !value.isWellFormed()) throw malformedText()
 }

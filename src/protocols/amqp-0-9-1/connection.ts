@@ -12,7 +12,6 @@ import type { Timer } from '../../base/clock.ts'
 import { WaybillError } from '../../base/errors.ts'
 import type { Identity, Permissions } from '../../base/identity.ts'
 import { LIMITS } from '../../base/limits.ts'
-import { formatBytes } from '../../broker/field-description.ts'
 import type { Namespace } from '../../broker/namespace.ts'
 import { type Connection, type ConnectionHandler, PAUSE } from '../../net/connection.ts'
 import type { AmqpContext } from './amqp-context.ts'
@@ -25,6 +24,7 @@ import { FRAME, type MethodId } from './grammar.ts'
 import { Handshake, type HandshakeHost, type OpenedConnection, peerFactsOf, type TunedLimits } from './handshake.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { decodeMethod, encodeMethodFrame, type Method, methodIdAt } from './methods.ts'
+import { shownBytes } from './shown-bytes.ts'
 
 type ConnectionState = 'handshake' | 'running' | 'closing' | 'closed'
 
@@ -37,8 +37,6 @@ const NEXT: Readonly<Record<ConnectionState, readonly ConnectionState[]>> = {
 
 /** No channel has this number. */
 const NO_CHANNEL = -1
-/** How much of bytes that cannot be read is shown. */
-const SHOWN_SIZE_BYTES_MAX = 64
 
 /** Told when a connection is gone. */
 export type ConnectionGone = (connection: AmqpConnection) => void
@@ -142,7 +140,7 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
     if (this.#state === 'closed') return
     if (type === FRAME.heartbeat && number === 0) return
     if (type === FRAME.heartbeat || (number === 0 && type !== FRAME.method)) {
-      throw new WaybillError('UNEXPECTED_FRAME', `type ${type}, all octets = ${shown(buffer, start, end)}`)
+      throw new WaybillError('UNEXPECTED_FRAME', `type ${type}, all octets = ${shownBytes(buffer, start, end)}`)
     }
     if (number === 0) return this.#receive(decodeMethod(buffer, start, end))
     if (this.#state === 'handshake') return this.refuse()
@@ -160,7 +158,8 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
     const count = this.#channels.size
     if (count >= this.#channelsMax) {
       const limit = `the negotiated channel_max (${this.#channelsMax})`
-      throw new WaybillError('NOT_ALLOWED', `number of channels opened (${count}) has reached ${limit}`)
+      // It names no method in RabbitMQ.
+      return this.closeWith(new WaybillError('NOT_ALLOWED', `number of channels opened (${count}) has reached ${limit}`))
     }
     const channel = new Channel(number, this)
     this.#channels.set(number, channel)
@@ -295,10 +294,9 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
   #faultOfFrame(error: WaybillError, type: number, number: number, buffer: Buffer, start: number, end: number): void {
     if (this.#state === 'handshake' && !this.#handshake.answersErrors) return this.refuse()
     const channel = this.#channels.get(number)
-    const told = error.code === 'SYNTAX_ERROR' ? undecodable(error, type, buffer, start, end) : error
     const methodId = channel?.methodId ?? (type === FRAME.method && end - start >= 4 ? methodIdAt(buffer, start, end) : 0)
-    // What is wrong with a frame itself is blamed on no method.
-    this.#answer(replyTo(told), channel, told.code === 'FRAME_ERROR' ? 0 : methodId)
+    // What is wrong with a frame itself is blamed on no method; what is wrong with the arguments of a method has a cause.
+    this.#answer(replyTo(error), channel, error.code === 'FRAME_ERROR' && error.cause === undefined ? 0 : methodId)
   }
 
   /** The stream of frames is broken: nothing more can be read. */
@@ -347,18 +345,4 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
     assert(NEXT[this.#state].includes(next), 'the connection may change to this state')
     this.#state = next
   }
-}
-
-/** RabbitMQ's words for what cannot be decoded. */
-function undecodable(error: WaybillError, type: number, buffer: Buffer, start: number, end: number): WaybillError {
-  if (type !== FRAME.method) return error
-  const options = { cause: error }
-  if (end - start < 4)
-    return new WaybillError('FRAME_ERROR', `type ${type}, all octets = ${shown(buffer, start, end)}: unknown_frame`, options)
-  return new WaybillError('SYNTAX_ERROR', `cannot decode ${shown(buffer, start + 4, end)}`, options)
-}
-
-/** Bytes in Erlang's notation, cut where they would not fit a reply anyway. */
-function shown(buffer: Buffer, start: number, end: number): string {
-  return formatBytes(buffer.subarray(start, Math.min(end, start + SHOWN_SIZE_BYTES_MAX)))
 }

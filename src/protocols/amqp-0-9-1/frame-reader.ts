@@ -12,6 +12,7 @@
  */
 import { assert } from '../../base/assert.ts'
 import { WaybillError } from '../../base/errors.ts'
+import { shownBytes } from './shown-bytes.ts'
 import { FRAME, FRAME_END, FRAME_HEAD_SIZE_BYTES, FRAME_OVERHEAD_SIZE_BYTES, PROTOCOL_HEADER_SIZE_BYTES } from './grammar.ts'
 
 /** Who gets the frames. It may call `stop` and set the reader's limit at any time; what it throws comes out of `push`, and ends the reader. */
@@ -145,7 +146,8 @@ export class FrameReader {
     while (length - at >= FRAME_OVERHEAD_SIZE_BYTES) {
       const end = at + FRAME_HEAD_SIZE_BYTES + this.#payloadSize(chunk, at)
       if (end >= length) break
-      if (chunk[end] !== FRAME_END) throw this.#badEnd(chunk[end] as number)
+      if (chunk[end] !== FRAME_END)
+        throw frameError(chunk, at, end - at - FRAME_HEAD_SIZE_BYTES, `{invalid_frame_end_marker,${chunk[end] as number}}`)
       const type = chunk[at] as number
       const channel = ((chunk[at + 1] as number) << 8) | (chunk[at + 2] as number)
       handler.frame(type, channel, chunk, at + FRAME_HEAD_SIZE_BYTES, end)
@@ -188,11 +190,10 @@ export class FrameReader {
       0
     const type = bytes[at] as number
     if (type !== FRAME.method && type !== FRAME.header && type !== FRAME.body) {
-      if (type !== FRAME.heartbeat) throw new WaybillError('FRAME_ERROR', `unknown frame type ${type}`)
-      if (size !== 0) throw new WaybillError('FRAME_ERROR', `a heartbeat has a payload of ${size} bytes`)
+      if (type !== FRAME.heartbeat || size !== 0) throw frameError(bytes, at, size, 'unknown_frame')
     }
     if (size > this.payloadSizeBytesMax)
-      throw new WaybillError('FRAME_ERROR', `a frame of type ${type} has ${size} bytes, more than the ${this.payloadSizeBytesMax} allowed`)
+      throw frameError(bytes, at, 0, `{frame_too_large,${size},${this.payloadSizeBytesMax - FRAME_OVERHEAD_SIZE_BYTES}}`)
     return size
   }
 
@@ -206,10 +207,12 @@ export class FrameReader {
     chunk.copy(this.#gathered, this.#gatheredLength, start, end)
     this.#gatheredLength = needed
   }
+}
 
-  #badEnd(octet: number): WaybillError {
-    return new WaybillError('FRAME_ERROR', `a frame ends with ${octet} instead of ${FRAME_END}`)
-  }
+/** The error in RabbitMQ's words, with as much of the payload (from the frame at `at`) as has come and may be shown. */
+function frameError(bytes: Buffer, at: number, size: number, problem: string): WaybillError {
+  const start = at + FRAME_HEAD_SIZE_BYTES
+  return new WaybillError('FRAME_ERROR', `type ${bytes[at] as number}, all octets = ${shownBytes(bytes, start, start + size)}: ${problem}`)
 }
 
 /** Whether the bytes so far can become a protocol header of any version of AMQP. */

@@ -6,8 +6,8 @@ import type { Clock, Timer } from '../../base/clock.ts'
 import type { Connection } from '../../net/connection.ts'
 import { HEARTBEAT_FRAME } from './grammar.ts'
 
-/** Two looks per interval, two intervals. */
-const SILENT_LOOKS_MAX = 4
+/** Two looks per interval: two intervals and a half, because the first look may come right after the last sign of life. */
+const SILENT_LOOKS_MAX = 5
 
 /** The heartbeats of one connection. */
 export class Heartbeat {

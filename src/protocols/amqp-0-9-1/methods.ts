@@ -13,6 +13,7 @@ import type { EncodableTable, FieldTable } from '../../message/field.ts'
 import { FRAME, FRAME_END, FRAME_HEAD_SIZE_BYTES } from './grammar.ts'
 import type { MethodId } from './grammar.ts'
 import { METHODS } from './method-table.ts'
+import { shownBytes } from './shown-bytes.ts'
 import type { ArgumentKind, MethodName, MethodRow, ReservedKind } from './method-table.ts'
 
 interface DecodedKinds {
@@ -84,7 +85,9 @@ function planOf(name: MethodName): Plan {
 
 /** Class and method id of the method payload that starts at `start`. @throws FRAME_ERROR when it is shorter than its ids */
 export function methodIdAt(buffer: Uint8Array, start: number, end: number): MethodId {
-  if (end - start < 4) throw new WaybillError('FRAME_ERROR', 'a method frame is too short for its class and method')
+  if (end - start < 4) {
+    throw new WaybillError('FRAME_ERROR', `type ${FRAME.method}, all octets = ${shownBytes(buffer, start, end)}: unknown_frame`)
+  }
   return (
     ((buffer[start] as number) << 24) |
     ((buffer[start + 1] as number) << 16) |
@@ -105,9 +108,15 @@ export function decodeMethod(buffer: Uint8Array, start: number, end: number): Me
   try {
     return decodeArguments(plan, new ByteReader(buffer, start + 4, end))
   } catch (error) {
-    if (!(error instanceof WaybillError)) throw error
-    throw new WaybillError('FRAME_ERROR', `cannot decode ${plan.name}: ${error.message}`, { cause: error })
+    if (!(error instanceof WaybillError) || error.code !== 'SYNTAX_ERROR') throw error
+    throw undecodable(error.message, buffer, start, end)
   }
+}
+
+/** The error of RabbitMQ for a method `buffer[start, end)` whose arguments cannot be read; what is wrong with them is its cause. */
+export function undecodable(problem: string, buffer: Uint8Array, start: number, end: number): WaybillError {
+  const cause = new WaybillError('SYNTAX_ERROR', problem)
+  return new WaybillError('FRAME_ERROR', `cannot decode ${shownBytes(buffer, start + 4, end)}`, { cause })
 }
 
 function decodeArguments(plan: Plan, reader: ByteReader): Method {
@@ -169,7 +178,7 @@ function readArgument(reader: ByteReader, kind: Exclude<ArgumentKind, 'bit' | '(
  * @throws FRAME_ERROR when the decoded text is not
  */
 export function wellFormed(text: string): string {
-  if (!text.isWellFormed()) throw new WaybillError('FRAME_ERROR', 'malformed UTF-8 in a short string')
+  if (!text.isWellFormed()) throw new WaybillError('FRAME_ERROR', 'Malformed UTF-8 in shortstr')
   return text
 }
 

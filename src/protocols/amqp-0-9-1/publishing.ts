@@ -3,6 +3,7 @@
  * the borrowed bytes. Nothing is allocated, nothing is decoded.
  */
 import { WaybillError } from '../../base/errors.ts'
+import { undecodable } from './methods.ts'
 
 /** Arguments of basic.publish [AMQP-0-9-1 1.8.3.7]. Offsets are absolute in the buffer that was read. */
 export class PublishArguments {
@@ -29,12 +30,12 @@ const IDS_SIZE_BYTES = 4
 export function readPublish(buffer: Uint8Array, start: number, end: number, into: PublishArguments): void {
   // Ticket (2 bytes, without a meaning), exchange, routing key, bits.
   const addressStart = start + IDS_SIZE_BYTES + 2
-  if (addressStart >= end) throw cutOff('basic.publish')
+  if (addressStart >= end) throw undecodable('basic.publish is cut off', buffer, start, end)
   const exchangeEnd = addressStart + 1 + (buffer[addressStart] as number)
-  if (exchangeEnd >= end) throw cutOff('basic.publish')
+  if (exchangeEnd >= end) throw undecodable('basic.publish is cut off', buffer, start, end)
   const addressEnd = exchangeEnd + 1 + (buffer[exchangeEnd] as number)
-  if (addressEnd >= end) throw cutOff('basic.publish')
-  if (addressEnd + 1 !== end) throw leftOver('basic.publish')
+  if (addressEnd >= end) throw undecodable('basic.publish is cut off', buffer, start, end)
+  if (addressEnd + 1 !== end) throw undecodable('bytes follow the arguments of basic.publish', buffer, start, end)
   const bits = buffer[addressEnd] as number
   into.addressStart = addressStart
   into.addressEnd = addressEnd
@@ -65,7 +66,7 @@ export const CONTENT_HEADER_SIZE_BYTES = 12
  * @throws FRAME_ERROR when it is cut off
  */
 export function readContentHeader(buffer: Uint8Array, start: number, end: number, into: ContentHeader): void {
-  if (end - start < CONTENT_HEADER_SIZE_BYTES) throw cutOff('a content header')
+  if (end - start < CONTENT_HEADER_SIZE_BYTES) throw new WaybillError('FRAME_ERROR', 'a content header is cut off')
   into.classId = ((buffer[start] as number) << 8) | (buffer[start + 1] as number)
   into.weight = ((buffer[start + 2] as number) << 8) | (buffer[start + 3] as number)
   const high = readUint32(buffer, start + 4)
@@ -73,14 +74,6 @@ export function readContentHeader(buffer: Uint8Array, start: number, end: number
   into.bodySizeBytes = high === 0 ? low : high * 2 ** 32 + low
   into.propertiesStart = start + CONTENT_HEADER_SIZE_BYTES
   into.propertiesEnd = end
-}
-
-function cutOff(what: string): WaybillError {
-  return new WaybillError('FRAME_ERROR', `${what} is cut off`)
-}
-
-function leftOver(what: string): WaybillError {
-  return new WaybillError('FRAME_ERROR', `bytes follow the arguments of ${what}`)
 }
 
 function readUint32(buffer: Uint8Array, at: number): number {

@@ -119,7 +119,8 @@ export function unbindQueue(channel: ChannelContext, method: MethodOf<'queue.unb
   const exchange = namespace.exchanges.get(exchangeName)
   const queue = namespace.queues.get(queueName)
   if (exchange !== undefined && queue !== undefined) {
-    checkOwner(channel.host, queue)
+    // Only a binding that is there is somebody's.
+    if (exchange.isBoundTo(queue, routingKey, method.arguments)) checkOwner(channel.host, queue)
     namespace.unbind(exchange, queue, routingKey, method.arguments)
   }
   channel.reply('queue.unbind-ok', {})

@@ -6,8 +6,8 @@
  *     nack   = delivery-tag:longlong multiple:bit requeue:bit      RabbitMQ's extension, in both directions
  */
 import { assert } from '../../base/assert.ts'
-import { WaybillError } from '../../base/errors.ts'
 import { FRAME, FRAME_END, METHOD } from './grammar.ts'
+import { undecodable } from './methods.ts'
 
 /** Arguments of a settlement. */
 export class Settlement {
@@ -28,7 +28,7 @@ export const ACK_FRAME_SIZE_BYTES = 21
  * @throws FRAME_ERROR when it is cut off or has bytes left
  */
 export function readSettlement(buffer: Uint8Array, start: number, end: number, into: Settlement): void {
-  if (end - start !== PAYLOAD_SIZE_BYTES) throw new WaybillError('FRAME_ERROR', 'a settlement is cut off or has bytes left')
+  if (end - start !== PAYLOAD_SIZE_BYTES) throw undecodable('a settlement is cut off or has bytes left', buffer, start, end)
   const high = readUint32(buffer, start + 4)
   const low = readUint32(buffer, start + 8)
   into.deliveryTag = high === 0 ? low : high * 2 ** 32 + low
