@@ -70,7 +70,7 @@ export class Namespace {
         routing: kind,
         durable: true,
         autoDelete: false,
-        internal: false,
+        internal: exchangeName === 'amq.rabbitmq.trace',
         arguments: NO_ARGUMENTS,
       }
       this.addExchange({ ...definition, alternate: undefined })
