@@ -7,6 +7,7 @@ import { decodeTable, encodeTable } from '../message/field-table.ts'
 import type { FieldTable } from '../message/field.ts'
 import type { ExchangeKind, RoutingKind } from './exchange.ts'
 import { RECORD } from './message-record.ts'
+import type { PolicyDefinition } from './policy.ts'
 
 /** One change. `n` names the namespace. */
 export type Definition =
@@ -33,7 +34,7 @@ export type Definition =
     }
   | { readonly op: 'queue-delete'; readonly n: string; readonly number: number }
   | { readonly op: 'bind' | 'unbind'; readonly n: string; readonly binding: BindingDefinition }
-  | { readonly op: 'policy'; readonly n: string; readonly policy: unknown }
+  | { readonly op: 'policy'; readonly n: string; readonly operator: boolean; readonly policy: PolicyDefinition }
   | { readonly op: 'policy-delete'; readonly n: string; readonly name: string; readonly operator: boolean }
 
 /** A binding by the names of its ends. */

@@ -11,7 +11,7 @@ import { BindingIndex } from './binding.ts'
 import { NO_ARGUMENTS } from './binding-arguments.ts'
 import type { Broker } from './broker.ts'
 import { deadLetterOf } from './dead-letters.ts'
-import { argumentsToText } from './definitions.ts'
+import { argumentsToText, type Definition } from './definitions.ts'
 import { DelayedMessages } from './delayed-messages.ts'
 import { Exchange, type ExchangeDefinition, unbindAll } from './exchange.ts'
 import { type MovedFrom, writeMessage, writeRouted } from './message-record.ts'
@@ -78,6 +78,11 @@ export class Namespace {
   }
 
   // ---- Topology ----
+
+  /** Records a change of a definition. */
+  define(definition: Definition): void {
+    this.broker.define(definition)
+  }
 
   /** @throws WaybillError NOT_FOUND */
   exchangeNamed(name: string): Exchange<Queue> {

@@ -9,6 +9,7 @@ import { argumentsFromText, type BindingDefinition, type Definition, readDefinit
 import type { DelayedMessages } from './delayed-messages.ts'
 import { ENTRY, PAGE_ENTRIES } from './message-index.ts'
 import { MessageView, RECORD, REFERENCE_SIZE, ROUTED_HEAD_SIZE } from './message-record.ts'
+import { alternateOf } from './namespace-policies.ts'
 import type { Namespace } from './namespace.ts'
 import type { Queue } from './queue.ts'
 import { PAGES_HEAD_SIZE, PART, PART_HEAD_SIZE, pageSizeBytes } from './snapshot.ts'
@@ -216,7 +217,7 @@ export class Recovery implements RecoveryHandler {
       case 'exchange': {
         const { name, kind, routing, autoDelete, internal } = definition
         const table = argumentsFromText(definition.arguments)
-        const alternate = namespace.policies.alternateOf(table)
+        const alternate = alternateOf(table)
         namespace.addExchange({ name, kind, routing, durable: true, autoDelete, internal, arguments: table, alternate })
         return
       }
