@@ -342,13 +342,13 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   }
 
   /**
-   * Drops the oldest waiting messages while the queue is longer than allowed, once the consumers that wait are served.
+   * Drops the oldest waiting messages while the queue is longer than allowed: with consumers at the end of the turn, once they are served.
    * A queue that refuses instead never drops what it took.
    */
   trim(): void {
     if (!this.#isTooLong) return
-    if (this.consumers.size > 0) this.#deliverWaiting()
-    this.#dropExcess()
+    if (this.consumers.size > 0) this.wake()
+    else this.#dropExcess()
   }
 
   get #isTooLong(): boolean {
