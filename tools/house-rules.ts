@@ -76,7 +76,11 @@ export const HOUSE_RULES: HouseRules = {
   functionExceptions: [],
   emptyWords: ['util', 'utils', 'helper', 'helpers', 'common', 'misc', 'manager', 'managers', 'types'],
   entries: ['src/index.ts', 'src/server.ts', 'src/cli/main.ts', 'examples/*/*.ts', 'bench/micro/*.ts', 'test/differential/main.ts'],
-  testOnly: [],
+  testOnly: [
+    { path: 'src/base/simulated-clock.ts', reason: 'virtual time for simulation and tests' },
+    { path: 'src/storage/simulated-disk.ts', reason: 'the disk of simulation and tests' },
+    { path: 'src/storage/simulated-file.ts', reason: 'the disk of simulation and tests' },
+  ],
   unusedExports: [],
   tables: ['src/base/limits.ts', 'src/base/errors.ts'],
   unusedMembers: [],

@@ -29,7 +29,7 @@ test('the end of a turn comes after the promises of the turn and before later ti
       clock.endOfTurn(() => log.push('end of next turn'))
     })
     void (async () => {
-      for (let i = 0; i < 20; i++) await null
+      for (let i = 0; i < 20; i++) await Promise.resolve()
       log.push('promise')
     })()
   })

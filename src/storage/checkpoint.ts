@@ -64,7 +64,7 @@ export interface Checkpoint extends CheckpointHead {
 }
 
 /** Name of the checkpoint of a position. */
-export function checkpointName(position: Position): string {
+function checkpointName(position: Position): string {
   return FOLDER + String(position).padStart(16, '0') + SUFFIX
 }
 
@@ -80,7 +80,7 @@ export function isUnfinishedCheckpoint(name: string): boolean {
 
 /**
  * Writes a checkpoint and makes it durable. The journal must be durable up to its position before the promise of `ready` resolves.
- * @returns its size
+ * @returns its name and size
  */
 export async function writeCheckpoint(
   disk: Disk,
@@ -88,7 +88,7 @@ export async function writeCheckpoint(
   head: CheckpointHead,
   parts: readonly Uint8Array[],
   ready: Promise<void>,
-): Promise<number> {
+): Promise<{ name: string; sizeBytes: number }> {
   const name = checkpointName(head.position)
   const temporary = name + TEMPORARY_SUFFIX
   const own = Buffer.from(
@@ -97,7 +97,7 @@ export async function writeCheckpoint(
     }),
   )
   const file = await disk.open(temporary, true)
-  let offset = 0
+  let sizeBytes = 0
   try {
     await file.truncate(0)
     const writer = new StepWriter(file)
@@ -105,7 +105,7 @@ export async function writeCheckpoint(
     await addPart(writer, 0, own)
     for (let i = 0; i < parts.length; i++) await addPart(writer, i + 1, parts[i] as Uint8Array)
     await writer.add(partHead(parts.length + 1, PADDING.subarray(0, 0), END_SIZE))
-    offset = await writer.finish()
+    sizeBytes = await writer.finish()
     await file.datasync()
   } finally {
     await file.close()
@@ -113,7 +113,7 @@ export async function writeCheckpoint(
   await ready
   await disk.rename(temporary, name)
   await disk.syncFolder()
-  return offset
+  return { name, sizeBytes }
 }
 
 /**

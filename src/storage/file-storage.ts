@@ -73,6 +73,13 @@ interface DurabilityWaiter {
   readonly reject: (error: WaybillError) => void
 }
 
+/** A checkpoint that is on the disk. */
+interface StoredCheckpoint {
+  readonly name: string
+  readonly sizeBytes: number
+  readonly replayStart: Position
+}
+
 class FileStorage implements Storage {
   readonly journal: Journal
   readonly memory: MemoryLog
@@ -101,7 +108,7 @@ class FileStorage implements Storage {
   #wanted = false
   #waiters: DurabilityWaiter[] = []
 
-  #checkpoints: { readonly name: string; readonly sizeBytes: number; readonly replayStart: Position }[] = []
+  #checkpoints: StoredCheckpoint[] = []
   #checkpointing: Promise<void> | undefined
   #checkpointAsked = false
   #tailStart: Position = 0
@@ -327,25 +334,24 @@ class FileStorage implements Storage {
     }
     const ready = this.#durable(head.position)
     ready.catch(() => undefined)
-    const sizeBytes = await writeCheckpoint(this.#disk, this.#format.salt, head, parts, ready)
+    const { name, sizeBytes } = await writeCheckpoint(this.#disk, this.#format.salt, head, parts, ready)
     if (this.#failure !== undefined) throw this.#failure
-    await this.#supersede({ sizeBytes, replayStart: head.replayStart, position: head.position })
+    await this.#supersede({ name, sizeBytes, replayStart: head.replayStart })
     this.#checkpointAsked = false
     this.#compactionToCheck = true
     if (this.#state === 'running') this.#askIfDue()
   }
 
   /** A newer checkpoint is durable: what only the older ones needed goes. */
-  async #supersede(checkpoint: { sizeBytes: number; replayStart: Position; position: Position }): Promise<void> {
-    const { replayStart, position, sizeBytes } = checkpoint
+  async #supersede(checkpoint: StoredCheckpoint): Promise<void> {
+    const { name, replayStart } = checkpoint
     const usedSegments = this.#table.numberOf(replayStart) - this.#table.numberOf(this.#tailStart)
     this.#tailStart = replayStart
     this.#table.cover(this.#table.numberOf(replayStart))
     this.#files.trimSpares(Math.min(this.#limits.spareSegmentsMax, usedSegments + 1))
-    const name = checkpointNames([`checkpoint/${String(position).padStart(16, '0')}.checkpoint`])[0] as string
     const older = this.#checkpoints.filter((each) => each.name !== name)
     const previous = older.at(-1)
-    this.#checkpoints = [{ name, sizeBytes, replayStart }]
+    this.#checkpoints = [checkpoint]
     for (const each of older) {
       // The one before serves if the newest is damaged, as long as all of its tail is there.
       if (each === previous && this.#files.has(this.#table.numberOf(each.replayStart))) this.#checkpoints.unshift(each)

@@ -12,7 +12,7 @@ import type { Disk } from './disk.ts'
 import { saltBytes, saltOf } from './record.ts'
 import type { Salt } from './record.ts'
 
-export const FORMAT_VERSION = 1
+const FORMAT_VERSION = 1
 const NAME = 'format'
 const TEMPORARY_NAME = 'format.temporary'
 const KIND = 'waybill-data'

@@ -33,7 +33,7 @@ export interface StorageLimits {
 }
 
 /** The limits of a server. */
-export const STORAGE_LIMITS: StorageLimits = {
+const STORAGE_LIMITS: StorageLimits = {
   segmentSizeBytes: LIMITS.segmentSizeBytes,
   recordSizeBytesMax: LIMITS.recordSizeBytesMax,
   chunkSizeBytesMin: MIB / 4,

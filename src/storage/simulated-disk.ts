@@ -277,7 +277,7 @@ class MountedDisk implements Disk {
           if (fault !== null) throw fault
           resolve(action())
         } catch (error) {
-          reject(error as Error)
+          reject(error instanceof Error ? error : new Error(String(error)))
         }
       })
     })

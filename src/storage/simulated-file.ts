@@ -7,7 +7,7 @@
 import { assert } from '../base/assert.ts'
 import type { SeededRandom } from '../base/random.ts'
 
-export const SECTOR_SIZE = 512
+const SECTOR_SIZE = 512
 
 /** Where a write is under way. */
 export interface WriteRange {

@@ -76,6 +76,7 @@ export function storageConformance(name: string, createWorld: () => Promise<Stor
 
   describe(`storage on ${name}`, () => {
     describe('journal', () => journalConformance(check))
+    describe('reading', () => readingConformance(check))
     describe('space', () => spaceConformance(check))
     describe('folder', () => folderConformance(check))
     describe('memory log', () => memoryConformance(check))
@@ -144,7 +145,9 @@ function journalConformance(check: Check): void {
     await world.settle(run.model.readAllLive())
     await world.settle(run.storage.close(run.model.checkpointParts()))
   })
+}
 
+function readingConformance(check: Check): void {
   check('reads old records back from the disk, in any order', async (world) => {
     const run = await running(world, new StorageModel(), SMALL_LIMITS)
     for (let turn = 0; turn < 40; turn++) {

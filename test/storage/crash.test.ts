@@ -100,7 +100,7 @@ class CrashRun {
     if (this.#checkpointing) return
     this.#checkpointing = true
     const storage = this.model.storage
-    storage?.checkpoint(this.model.checkpointParts()).then(() => {
+    void storage?.checkpoint(this.model.checkpointParts()).then(() => {
       if (this.model.storage === storage) this.#checkpointing = false
     })
   }
