@@ -25,11 +25,6 @@ export class ConsumerRing {
     return this.all.length
   }
 
-  /** True when the next message would find a consumer. */
-  get hasCredit(): boolean {
-    return this.#lines.some((line) => line.members.some((consumer) => consumer.canReceive))
-  }
-
   add(consumer: Consumer): void {
     this.all.push(consumer)
     this.enlist(consumer)

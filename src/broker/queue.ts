@@ -146,7 +146,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     if (this.consumers.size === 0) return true
     // A consumer that waits is served before anything is refused: what it takes makes room.
     this.#deliverWaiting()
-    return this.#isFullFor(sizeBytes) && !(this.readyCount === 0 && (this.activeConsumer?.canReceive ?? this.consumers.hasCredit))
+    return this.#isFullFor(sizeBytes)
   }
 
   #isFullFor(sizeBytes: number): boolean {
