@@ -3,7 +3,8 @@
  * It checks nothing that it sends, and it shares no code with the server under test.
  */
 
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { BASIC_PROPERTIES, METHODS_WITH_CONTENT, methodNamed, methodWithId } from './method-table.ts'
 import { ByteSink, ByteSource, type ArgumentValue, type Table } from './wire-value.ts'
 
@@ -43,7 +44,7 @@ interface PartialContent {
 
 /** One TCP connection to a server. */
 export class RawClient {
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #arrivals: Arrival[] = []
   readonly #contents = new Map<number, PartialContent>()
   readonly #watchers = new Set<() => void>()
@@ -53,10 +54,12 @@ export class RawClient {
   #failure: Error | undefined
   /** The largest frame sent for a body, as negotiated. */
   frameMax = 131_072
+  /** False: what comes is only told to `onArrival`, for clients that hear a lot. */
+  keepsArrivals = true
   /** Called for every arrival at once, for answers that must be prompt. */
   onArrival: ((arrival: Arrival) => void) | undefined
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Duplex) {
     this.#socket = socket
     socket.on('data', (chunk: Buffer) => {
       this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk])
@@ -92,6 +95,11 @@ export class RawClient {
         resolve(new RawClient(socket))
       })
     })
+  }
+
+  /** The same over a stream that is connected already. */
+  static over(stream: Duplex): RawClient {
+    return new RawClient(stream)
   }
 
   /** Everything that has come so far, in order. */
@@ -237,7 +245,7 @@ export class RawClient {
   }
 
   #arrived(arrival: Arrival): void {
-    this.#arrivals.push(arrival)
+    if (this.keepsArrivals) this.#arrivals.push(arrival)
     this.onArrival?.(arrival)
   }
 }
