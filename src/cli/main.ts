@@ -7,6 +7,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { describeError, EXIT, exitCodeOf } from './exit-codes.ts'
 import type { ConsumeFlags } from './consume.ts'
 import type { PublishFlags } from './publish.ts'
+import type { SalvageFlags } from './salvage.ts'
 import type { ServeFlags } from './serve.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -82,6 +83,15 @@ function createProgram(): Command {
     .action(async (flags: ConsumeFlags) => {
       const { consume } = await import('./consume.ts')
       process.exitCode = await consume(flags)
+    })
+  program
+    .command('salvage')
+    .description('copy what is readable of a damaged data folder into an empty one that starts; the server must not run')
+    .requiredOption('--data <folder>', 'the damaged folder; it is not changed')
+    .requiredOption('--into <folder>', 'the folder to make')
+    .action(async (flags: SalvageFlags) => {
+      const { salvageFolder } = await import('./salvage.ts')
+      process.exitCode = await salvageFolder(flags)
     })
   program
     .command('hash-password')

@@ -247,8 +247,12 @@ async function readParts(
 }
 
 /** Bytes of a file; fewer where it ends. */
-export function readAt(file: DiskFile, offset: number, sizeBytes: number): Promise<Buffer> {
-  const target = Buffer.allocUnsafeSlow(sizeBytes)
+export function readAt(
+  file: DiskFile,
+  offset: number,
+  sizeBytes: number,
+  target: Buffer = Buffer.allocUnsafeSlow(sizeBytes),
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     file.read(target, offset, (error, readSizeBytes) => (error === null ? resolve(target.subarray(0, readSizeBytes)) : reject(error)))
   })

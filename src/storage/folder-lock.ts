@@ -31,7 +31,7 @@ export class FolderLock {
     const sqlite = createRequire(import.meta.url)('node:sqlite') as typeof import('node:sqlite')
     const database = new sqlite.DatabaseSync(join(this.#folder, LOCK_NAME), { timeout: 0 })
     try {
-      database.exec('PRAGMA journal_mode = OFF; PRAGMA cache_size = 1')
+      database.exec('PRAGMA journal_mode = MEMORY; PRAGMA cache_size = 1')
       database.exec('BEGIN EXCLUSIVE')
     } catch (error) {
       database.close()

@@ -13,7 +13,7 @@ import type { MemoryPool } from './chunk.ts'
 import type { CommitPart } from './commit-writer.ts'
 import type { StorageLimits } from './limits.ts'
 import { ReadCache } from './read-cache.ts'
-import { allocateMemory, COMMIT_HEAD_SIZE, CommitHead, RECORD_HEAD_SIZE, recordSize, segmentSeed } from './record.ts'
+import { allocateMemory, COMMIT_HEAD_SIZE, CommitHead, PADDING_KIND, RECORD_HEAD_SIZE, recordSize, segmentSeed } from './record.ts'
 import type { Memory, Salt } from './record.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import type { SegmentTable } from './segment-table.ts'
@@ -239,7 +239,7 @@ export class Journal implements Log {
 
   /** The slow path of `reserve`: a commit, a chunk or a segment begins. */
   #makeRoom(kind: RecordKind, payloadSizeBytes: number): void {
-    assert(kind >= 1 && kind <= 255, 'a record has a kind')
+    assert(kind >= 1 && kind < PADDING_KIND, 'a record has a kind')
     if (payloadSizeBytes > this.#limits.recordSizeBytesMax) {
       throw new WaybillError('MESSAGE_TOO_LARGE', `a record of ${payloadSizeBytes} bytes is larger than ${this.#limits.recordSizeBytesMax}`)
     }

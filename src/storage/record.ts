@@ -25,7 +25,7 @@
  * |---|---|---|
  * | 0 | 4 | CRC-32 of bytes 4 to 11 and the payload, begun with the seed of the segment |
  * | 4 | 4 | length of the payload |
- * | 8 | 1 | kind, 1 to 255 |
+ * | 8 | 1 | kind: 1 to 254 are the owner's, 255 is padding where salvage found nothing readable |
  * | 9 | 3 | 0 |
  * | 12 | | payload |
  * | | 0-7 | zeros up to a multiple of 8 |
@@ -52,6 +52,8 @@ import { checksum } from './checksum.ts'
 
 export const RECORD_HEAD_SIZE = 12
 export const COMMIT_HEAD_SIZE = 40
+/** Kind of the records that salvage puts in the place of damaged ones; nobody is given them. */
+export const PADDING_KIND = 255
 /** Everything starts at a multiple of this. */
 export const ALIGNMENT = 8
 

@@ -12,6 +12,7 @@ import {
   allocateMemory,
   COMMIT_HEAD_SIZE,
   CommitHead,
+  PADDING_KIND,
   firstInvalidRecord,
   RECORD_HEAD_SIZE,
   recordSize,
@@ -157,7 +158,8 @@ export class TailReader {
     const end = part.position - this.#windowStart + part.sizeBytes
     while (at < end) {
       const payloadSizeBytes = words[(at >> 2) + 1] as number
-      visit((words[(at >> 2) + 2] as number) & 0xff, this.#windowStart + at, buffer, view, at + RECORD_HEAD_SIZE, payloadSizeBytes)
+      const kind = (words[(at >> 2) + 2] as number) & 0xff
+      if (kind !== PADDING_KIND) visit(kind, this.#windowStart + at, buffer, view, at + RECORD_HEAD_SIZE, payloadSizeBytes)
       at += recordSize(payloadSizeBytes)
     }
   }

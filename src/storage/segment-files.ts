@@ -21,7 +21,7 @@ const OPEN_FILES_MAX = 16
 const ZEROS = Buffer.alloc(1024 * 1024)
 
 /** Name of the file of the segment that begins at a position. */
-function segmentName(base: Position): string {
+export function segmentName(base: Position): string {
   return FOLDER + String(base).padStart(DIGITS, '0') + SUFFIX
 }
 

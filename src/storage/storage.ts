@@ -18,7 +18,7 @@ import type { WaybillError } from '../base/errors.ts'
 /** Identity of a record: its logical byte offset. Positive in the journal, negative in the memory log, 0 is none. */
 export type Position = number
 
-/** What a record is. Storage stores it and gives it back; its meaning is the broker's. 1 to 255; 0 is padding. */
+/** What a record is. Storage stores it and gives it back; its meaning is the broker's. 1 to 254; 0 and 255 are the storage's own. */
 export type RecordKind = number
 
 /** A log that records are appended to and read from. Fields that end in `found...` belong to the last successful `locate`. */
