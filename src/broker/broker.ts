@@ -20,10 +20,11 @@ import { MessageView } from './message-record.ts'
 import { Namespace, refusedDeadLetter } from './namespace.ts'
 import type { Publication } from './publication.ts'
 import { PublicationFacts } from './publication-facts.ts'
-import { Queue, writeSettled } from './queue.ts'
+import { Queue } from './queue.ts'
 import { Recovery } from './recovery.ts'
 import type { DeadLetterReason, Services } from './services.ts'
 import { CONFIRM_PHASE, type Owner, type Session } from './session.ts'
+import { writeSettled } from './settled-runs.ts'
 import { snapshotOf } from './snapshot.ts'
 
 /** What a broker stands on. */

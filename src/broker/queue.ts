@@ -2,13 +2,13 @@
  * A queue: ordered messages for competing consumers, each gone once settled. It knows no protocol.
  *
  * The fast path is `enqueue` -> `runAtTurnEnd` -> `Session.deliver` -> `accept`. A queue without special settings passes through it without
- * looking at any of them: `special` is false, and the optional parts (`#expiry`, `#attempts`, ...) are undefined.
+ * looking at any of them: `special` is false, and what `times` would hold is undefined.
  *
  * A message's life here: waiting (in `order`) -> out (with a consumer, or being dead-lettered) -> gone; or held (back-off) -> waiting.
  */
 import { assert } from '../base/assert.ts'
 import { LIMITS } from '../base/limits.ts'
-import { TimedHeap } from '../base/timed-heap.ts'
+import type { TimedHeap } from '../base/timed-heap.ts'
 import { PHASE, type TurnTask } from '../base/turn.ts'
 import type { FieldTable } from '../message/field.ts'
 import type { Log, Position } from '../storage/storage.ts'
@@ -17,7 +17,8 @@ import { ConsumerRing } from './consumer-ring.ts'
 import type { Consumer } from './consumer.ts'
 import { DeduplicationWindow } from './deduplication-window.ts'
 import { ENTRY, MessageIndex, STATE_SIZE_MASK } from './message-index.ts'
-import { RECORD, type ReferenceOwner, writeReturned } from './message-record.ts'
+import { type ReferenceOwner, writeReturned } from './message-record.ts'
+import { MessageTimes } from './message-times.ts'
 import type { QueueSettings } from './queue-settings.ts'
 import { FirstInOrder, KeyOrder, NONE, PriorityOrder, type ReadyOrder } from './ready-order.ts'
 import type { RouteTarget } from './route-result.ts'
@@ -59,6 +60,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   settings: QueueSettings
 
   readonly index = new MessageIndex()
+  readonly times = new MessageTimes()
   readonly consumers = new ConsumerRing()
   order: ReadyOrder
   readyCount = 0
@@ -87,11 +89,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   alarmAtMs = Infinity
 
   readonly #services: Services
-  #expiry: TimedHeap | undefined
-  #held: TimedHeap | undefined
-  #attempts: Map<number, number> | undefined
-  /** Messages that expired while they were out: they go when they come back. */
-  #overdue: Set<number> | undefined
   #loading = false
   #unusedSinceMs: number
   /** Set while the key of a message that is being added is known, for KeyOrder. */
@@ -184,7 +181,11 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
       this.publishedCount++
       if (this.consumers.size > 0) this.wake()
     }
-    if (expiresAtMs > 0) this.expireAt(sequence, expiresAtMs)
+    if (expiresAtMs > 0) {
+      this.expireAt(sequence, expiresAtMs)
+      // What may not wait at all goes to a consumer that waits now, or to nobody.
+      if (expiresAtMs <= this.#services.turn.nowMs && this.consumers.size > 0) this.#deliverWaiting()
+    }
     this.trim()
     return sequence
   }
@@ -198,8 +199,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   }
 
   expireAt(sequence: number, atMs: number): void {
-    this.#expiry ??= new TimedHeap()
-    this.#expiry.push(atMs, sequence)
+    this.times.expireAt(sequence, atMs)
     this.#services.alarms.set(this, atMs)
   }
 
@@ -218,7 +218,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   #deliverWaiting(): void {
     if (this.#loading || this.deleted) return
-    if (this.#expiry !== undefined) this.#expireBefore(this.#services.turn.nowMs)
+    if (this.times.expiry !== undefined) this.#expireBefore(this.times.expiry, this.#services.turn.nowMs)
     let budget: number = LIMITS.deliveriesPerTurnMax
     while (this.readyCount > 0) {
       const consumer = this.#nextConsumer()
@@ -244,7 +244,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
    */
   fetch(session: Session, noAck: boolean, resume: () => void): boolean | undefined {
     this.#unusedSinceMs = this.#services.turn.nowMs
-    if (this.#expiry !== undefined) this.#expireBefore(this.#services.turn.nowMs)
+    if (this.times.expiry !== undefined) this.#expireBefore(this.times.expiry, this.#services.turn.nowMs)
     const sequence = this.order.peek()
     if (sequence === NONE) return false
     const log = this.#locate(sequence, resume)
@@ -253,11 +253,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     session.deliverFetched(this, sequence, noAck, log)
     if (noAck) this.accept(sequence)
     return true
-  }
-
-  /** How often this message was delivered and came back. */
-  attemptsOf(sequence: number): number {
-    return this.#attempts?.get(sequence) ?? 0
   }
 
   // ---- Settlement ----
@@ -280,13 +275,12 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     const { deliveryLimit, redeliveryBackoff } = this.settings
     this.unsettledCount--
     this.returnedCount++
-    if (this.#overdue?.delete(sequence) === true) return this.#discard(sequence, 'expired')
+    if (this.times.takeOverdue(sequence)) return this.#discard(sequence, 'expired')
     let attempts = 0
     if (deliveryLimit !== undefined || redeliveryBackoff !== undefined || this.type === 'quorum') {
-      this.#attempts ??= new Map()
-      attempts = (this.#attempts.get(sequence) ?? 0) + 1
+      attempts = this.times.attemptsOf(sequence) + 1
       if (deliveryLimit !== undefined && attempts > deliveryLimit) return this.#discard(sequence, 'delivery_limit')
-      this.#attempts.set(sequence, attempts)
+      this.times.setAttempts(sequence, attempts)
     }
     const index = this.index
     let dueAtMs = 0
@@ -312,8 +306,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   /** Keeps a message back until its time has come. */
   holdUntil(sequence: number, dueAtMs: number): void {
     this.index.setBits(sequence, ENTRY.held)
-    this.#held ??= new TimedHeap()
-    this.#held.push(dueAtMs, sequence)
+    this.times.holdUntil(sequence, dueAtMs)
     this.heldCount++
     this.#services.alarms.set(this, dueAtMs)
   }
@@ -405,12 +398,11 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   alarm(nowMs: number): void {
     if (this.deleted) return
     let budget = TIMED_PER_ALARM_MAX
-    const held = this.#held
+    const { held, expiry } = this.times
     while (held !== undefined && held.firstTime <= nowMs && budget-- > 0) this.#release(held.pop())
-    const expiry = this.#expiry
     while (expiry !== undefined && expiry.firstTime <= nowMs && budget-- > 0) this.#expire(expiry.pop())
     const { expiresMs } = this.settings
-    let nextMs = Math.min(held?.firstTime ?? Infinity, expiry?.firstTime ?? Infinity)
+    let { nextMs } = this.times
     if (expiresMs !== undefined && this.consumers.size === 0) {
       if (nowMs >= this.#unusedSinceMs + expiresMs) return this.#services.deleteQueue(this)
       nextMs = Math.min(nextMs, this.#unusedSinceMs + expiresMs)
@@ -425,26 +417,15 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     this.index.restore(sequence, position, state)
   }
 
-  restoreAttempts(sequence: number, attempts: number): void {
-    this.#attempts ??= new Map()
-    this.#attempts.set(sequence, attempts)
-  }
-
   restoreHeld(sequence: number, dueAtMs: number): void {
-    this.#held ??= new TimedHeap()
-    this.#held.push(dueAtMs, sequence)
+    this.times.holdUntil(sequence, dueAtMs)
     this.index.setBits(sequence, ENTRY.held)
-  }
-
-  restoreExpiry(sequence: number, atMs: number): void {
-    this.#expiry ??= new TimedHeap()
-    this.#expiry.push(atMs, sequence)
   }
 
   /** Removes an entry that was settled before the restart. */
   restoreSettled(sequence: number): void {
     this.index.remove(sequence)
-    this.#attempts?.delete(sequence)
+    this.times.forget(sequence)
   }
 
   /**
@@ -465,19 +446,10 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
       this.readyCount++
       this.readyBytes += state & STATE_SIZE_MASK
     })
-    const nextMs = Math.min(this.#held?.firstTime ?? Infinity, this.#expiry?.firstTime ?? Infinity)
+    const { nextMs } = this.times
     if (nextMs !== Infinity) this.#services.alarms.set(this, nextMs)
     this.touch()
     this.trim()
-  }
-
-  /** What a checkpoint keeps besides the index. */
-  get timed(): {
-    readonly held: TimedHeap | undefined
-    readonly expiry: TimedHeap | undefined
-    readonly attempts: ReadonlyMap<number, number> | undefined
-  } {
-    return { held: this.#held, expiry: this.#expiry, attempts: this.#attempts }
   }
 
   /** The ordering key of a present message. */
@@ -494,7 +466,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     })
     this.settledRuns.clear()
     this.readyCount = this.readyBytes = this.unsettledCount = this.heldCount = 0
-    this.#expiry = this.#held = this.#attempts = this.#overdue = undefined
+    this.times.clear()
   }
 
   // ---- Inside ----
@@ -577,16 +549,14 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   }
 
   /** Nothing that has expired is delivered, whether the alarm has come or not. A message of this very moment may still leave. */
-  #expireBefore(nowMs: number): void {
-    const expiry = this.#expiry as TimedHeap
+  #expireBefore(expiry: TimedHeap, nowMs: number): void {
     while (expiry.firstTime < nowMs) this.#expire(expiry.pop())
   }
 
   #expire(sequence: number): void {
     if (this.index.positionOf(sequence) === 0) return
     if ((this.index.stateOf(sequence) & ENTRY.out) !== 0) {
-      this.#overdue ??= new Set()
-      this.#overdue.add(sequence)
+      this.times.markOverdue(sequence)
       return
     }
     this.#leaveWaiting(sequence)
@@ -615,30 +585,11 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   #remove(sequence: number): Position {
     const position = this.index.remove(sequence)
     assert(position !== 0, 'only a present message leaves')
-    if (this.#attempts !== undefined) this.#attempts.delete(sequence)
-    if (this.#overdue !== undefined) this.#overdue.delete(sequence)
+    this.times.forget(sequence)
     this.order.gone(sequence)
     if (this.settings.orderingKey !== undefined) this.wake()
     if (position > 0) this.#services.journal.release(position)
     else this.#services.memory.release(position)
     return position
   }
-}
-
-/** Writes the gathered settlements of a queue as one record. */
-export function writeSettled(log: Log, queue: { readonly number: number; readonly settledRuns: SettledRuns }): void {
-  const runs = queue.settledRuns
-  log.reserve(RECORD.settled, 8 + runs.runCount * 12)
-  const view = log.view
-  let at = log.offset
-  view.setUint32(at, queue.number, true)
-  view.setUint32(at + 4, runs.runCount, true)
-  at += 8
-  for (let i = 0; i < runs.runCount; i++) {
-    view.setFloat64(at, runs.firstOf(i), true)
-    view.setUint32(at + 8, runs.lengthOf(i), true)
-    at += 12
-  }
-  log.seal()
-  runs.clear()
 }

@@ -57,9 +57,9 @@ export class Recovery implements RecoveryHandler {
           if (queue.index.positionOf(sequence) !== 0) queue.restoreHeld(sequence, time)
         })
       case PART.expiry:
-        return forEachPair(part, (time, sequence) => queue.restoreExpiry(sequence, time))
+        return forEachPair(part, (time, sequence) => queue.times.expireAt(sequence, time))
       case PART.attempts:
-        return forEachPair(part, (sequence, count) => queue.restoreAttempts(sequence, count))
+        return forEachPair(part, (sequence, count) => queue.times.setAttempts(sequence, count))
       case PART.keys:
         for (const [sequence, key] of jsonOf(part) as [number, string][]) this.#keysOf(queue).set(sequence, key)
         return
@@ -121,7 +121,7 @@ export class Recovery implements RecoveryHandler {
     const { priorityMax, orderingKey } = queue.settings
     if (priorityMax !== undefined) queue.index.setPriority(sequence, Math.min(message.priority, priorityMax))
     const expiresAtMs = queue.expiryOf(message.acceptedAtMs, message.expiresAtMs)
-    if (expiresAtMs > 0) queue.restoreExpiry(sequence, expiresAtMs)
+    if (expiresAtMs > 0) queue.times.expireAt(sequence, expiresAtMs)
     if (queue.deduplication === undefined && orderingKey === undefined) return
     const facts = this.#broker.facts.of({
       form: message.form,
@@ -176,7 +176,7 @@ export class Recovery implements RecoveryHandler {
       queue.restore(sequence, at, size)
       if (queue.settings.priorityMax !== undefined) queue.index.setPriority(sequence, Math.min(priority, queue.settings.priorityMax))
       const expiresAtMs = queue.expiryOf(acceptedAtMs, messageExpiresAtMs)
-      if (expiresAtMs > 0) queue.restoreExpiry(sequence, expiresAtMs)
+      if (expiresAtMs > 0) queue.times.expireAt(sequence, expiresAtMs)
     }
     this.#settle(from, fromSequence)
   }
@@ -185,7 +185,7 @@ export class Recovery implements RecoveryHandler {
     const queue = this.#broker.queuesByNumber.get(view.getUint32(offset, true))
     const sequence = view.getFloat64(offset + 8, true)
     if (queue === undefined || queue.index.positionOf(sequence) === 0) return
-    queue.restoreAttempts(sequence, view.getUint32(offset + 4, true))
+    queue.times.setAttempts(sequence, view.getUint32(offset + 4, true))
     queue.index.setBits(sequence, ENTRY.redelivered)
     const dueAtMs = view.getFloat64(offset + 16, true)
     if (dueAtMs > 0) queue.restoreHeld(sequence, dueAtMs)

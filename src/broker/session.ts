@@ -170,7 +170,7 @@ export class Session implements TurnTask, AlarmOwner {
       if (consumer.timeoutMs !== undefined) this.#watch(consumer.timeoutMs)
     }
     const view = services.view.openFound(log)
-    view.deliveryCount = queue.attemptsOf(sequence)
+    view.deliveryCount = queue.times.attemptsOf(sequence)
     this.sink.deliver(consumer, tag, (queue.index.stateOf(sequence) & ENTRY.redelivered) !== 0, view)
     if (!this.sink.writable) this.receiving = false
   }
@@ -191,7 +191,7 @@ export class Session implements TurnTask, AlarmOwner {
     const services = this.namespace.broker.services
     if (!noAck) this.#unsettled.push(tag, queue, undefined, sequence, services.turn.nowMs)
     const view = services.view.openFound(log)
-    view.deliveryCount = queue.attemptsOf(sequence)
+    view.deliveryCount = queue.times.attemptsOf(sequence)
     this.sink.fetched(queue, tag, (queue.index.stateOf(sequence) & ENTRY.redelivered) !== 0, view, queue.readyCount)
   }
 

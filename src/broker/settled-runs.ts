@@ -3,6 +3,9 @@
  * whatever their count.
  */
 
+import type { Log } from '../storage/storage.ts'
+import { RECORD } from './message-record.ts'
+
 /** Runs of sequence numbers. */
 export class SettledRuns {
   runCount = 0
@@ -47,4 +50,22 @@ export class SettledRuns {
     this.#firsts.push(this.#first)
     this.#lengths.push(this.#end - this.#first)
   }
+}
+
+/** Writes the gathered settlements of a queue as one record. */
+export function writeSettled(log: Log, queue: { readonly number: number; readonly settledRuns: SettledRuns }): void {
+  const runs = queue.settledRuns
+  log.reserve(RECORD.settled, 8 + runs.runCount * 12)
+  const view = log.view
+  let at = log.offset
+  view.setUint32(at, queue.number, true)
+  view.setUint32(at + 4, runs.runCount, true)
+  at += 8
+  for (let i = 0; i < runs.runCount; i++) {
+    view.setFloat64(at, runs.firstOf(i), true)
+    view.setUint32(at + 8, runs.lengthOf(i), true)
+    at += 12
+  }
+  log.seal()
+  runs.clear()
 }

@@ -84,7 +84,7 @@ function addTopology(definitions: Definition[], namespace: Namespace): void {
 
 function addQueue(parts: Uint8Array[], queue: Queue): void {
   addPages(parts, queue.number, queue.index)
-  const { held, expiry, attempts } = queue.timed
+  const { held, expiry, attempts } = queue.times
   if (held !== undefined) addHeap(parts, PART.held, queue.number, held)
   if (expiry !== undefined) addHeap(parts, PART.expiry, queue.number, expiry)
   if (attempts !== undefined && attempts.size > 0) {
