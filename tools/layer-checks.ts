@@ -3,7 +3,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import type { HouseRules, Place } from './house-rules.ts'
 import type { Import, SourceFile, SourceTree } from './source-tree.ts'
 import type { Violation } from './violation.ts'
@@ -90,7 +90,10 @@ export function checkPackages(tree: SourceTree): Violation[] {
   return violations
 }
 
-/** Reports one circle of imports for every group of files that reach each other. */
+/**
+ * Reports one circle of imports for every group of files that reach each other. Types alone may go both ways between files of one folder: a queue has
+ * consumers and a consumer has a queue (docs/decisions/0010).
+ */
 export function checkCycles(tree: SourceTree): Violation[] {
   return findKnots(tree).map((knot) => {
     const circle = shortestCircle(tree, knot)
@@ -99,7 +102,9 @@ export function checkCycles(tree: SourceTree): Violation[] {
 }
 
 function targetsOf(tree: SourceTree, path: string): string[] {
-  const targets = tree.files.get(path)?.imports.map((edge) => edge.target) ?? []
+  const edges = tree.files.get(path)?.imports ?? []
+  const isNeighbour = (target: string | undefined): boolean => target !== undefined && posix.dirname(target) === posix.dirname(path)
+  const targets = edges.filter(({ target, isTypeOnly }) => !(isTypeOnly && isNeighbour(target))).map((edge) => edge.target)
   return targets.filter((target): target is string => target !== undefined && tree.files.has(target))
 }
 

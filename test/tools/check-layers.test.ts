@@ -105,14 +105,32 @@ const PLANTED: readonly { readonly name: string; readonly changes: Changes; read
     ],
   },
   {
-    name: 'a circle of three files, one edge of it by type',
+    name: 'a circle of three files',
     changes: {
       'src/base/a.ts': "import { B } from './b.ts'\nexport const A = B\n",
-      'src/base/b.ts': "import type { C } from './c.ts'\nexport const B: C = 1\n",
-      'src/base/c.ts': "import { A } from './a.ts'\nexport type C = number | typeof A\n",
+      'src/base/b.ts': "import { C } from './c.ts'\nexport const B: number = C\n",
+      'src/base/c.ts': "import { A } from './a.ts'\nexport const C: number = A\n",
       'src/cli/main.ts': "import { A } from '../base/a.ts'\nvoid A\n",
     },
     expected: ['src/base/a.ts: cycle: imports go in a circle: src/base/a.ts -> src/base/b.ts -> src/base/c.ts -> src/base/a.ts'],
+  },
+  {
+    name: 'a circle of types between folders',
+    changes: {
+      'src/base/a.ts': "import type { B } from './inner/b.ts'\nexport const A: B = 1\n",
+      'src/base/inner/b.ts': "import type { A } from '../a.ts'\nexport type B = number | typeof A\n",
+      'src/cli/main.ts': "import { A } from '../base/a.ts'\nvoid A\n",
+    },
+    expected: ['src/base/a.ts: cycle: imports go in a circle: src/base/a.ts -> src/base/inner/b.ts -> src/base/a.ts'],
+  },
+  {
+    name: 'a circle of types within a folder, which is allowed',
+    changes: {
+      'src/base/a.ts': "import type { B } from './b.ts'\nexport const A: B = 1\n",
+      'src/base/b.ts': "import type { A } from './a.ts'\nexport type B = number | typeof A\n",
+      'src/cli/main.ts': "import { A } from '../base/a.ts'\nvoid A\n",
+    },
+    expected: [],
   },
   {
     name: 'a file that imports itself',
