@@ -104,7 +104,7 @@ class Run {
   /** A server whose storage failed stops, as after a crash; without a failing disk it must not. */
   async #look(): Promise<void> {
     const { failure } = this.#life
-    if (failure === undefined) return this.#checkCounts()
+    if (failure === undefined) return void this.#checkCounts()
     if (!this.#diskFails) throw new Violation(`the storage failed although the disk did not: ${failure.message}`)
     await this.#crash()
   }
