@@ -16,8 +16,7 @@ export interface SalvageFlags {
 export async function salvageFolder(flags: SalvageFlags): Promise<ExitCode> {
   const report = await salvage(new FileDisk(flags.data), new FileDisk(flags.into))
   const lines = report.damaged.map(({ file, offset, sizeBytes }) => `damaged: ${file} at offset ${offset}, ${sizeBytes} bytes`)
-  const checkpoint = report.checkpoint ?? 'none: the state before the journal is lost'
-  lines.push(`segments: ${report.segmentCount}, records kept after the checkpoint: ${report.recordCount}, checkpoint: ${checkpoint}`)
+  lines.push(`segments: ${report.segmentCount}, records kept after the checkpoint: ${report.recordCount}, checkpoint: ${report.checkpoint ?? 'none'}`)
   lines.push(`${flags.into} can be started: waybill serve --data ${flags.into}`)
   process.stdout.write(`${lines.join('\n')}\n`)
   return report.damaged.length === 0 ? EXIT.ok : EXIT.incomplete

@@ -398,6 +398,7 @@ class FileStorage implements Storage {
       if (this.#commitCount !== commitCount) return this.#armIdleTimer()
       this.journal.shrink(this.watermark)
       this.#pool.clear()
+      this.#files.trimSpares(1)
     })
   }
 
