@@ -128,7 +128,7 @@ export class AmqpWorld {
 }
 
 /** A client of a test. */
-export class WorldClient {
+class WorldClient {
   readonly raw: RawClient
   readonly #world: AmqpWorld
   #taken = 0
@@ -174,7 +174,7 @@ function lineOf(arrival: Arrival): string {
   for (const key of ['reply-code', 'reply-text', 'consumer-tag', 'delivery-tag', 'multiple', 'redelivered', 'reason'] as const) {
     const value = given[key]
     if (value === undefined || value === false) continue
-    parts.push(value === true ? key : String(value as string | number))
+    parts.push(value === true ? key : String(value))
   }
   if (body !== undefined) parts.push(body.length > 40 ? `<${body.length} bytes>` : body.toString())
   return parts.join(' ')

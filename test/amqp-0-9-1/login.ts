@@ -88,7 +88,7 @@ export async function arrivalOf(client: RawClient, channel: number, name: string
       const arrival = client.arrivals[looked++] as Arrival
       if (arrival.channel === channel && arrival.name === name) found = arrival
       else if (arrival.name === 'connection.close' || (arrival.name === 'channel.close' && arrival.channel === channel)) {
-        throw new Error(`expected ${name}, the server said ${arrival.name}: ${String(arrival.arguments['reply-text'])}`)
+        throw new Error(`expected ${name}, the server said ${arrival.name}: ${arrival.arguments['reply-text'] as string}`)
       }
     }
     return found !== undefined

@@ -34,7 +34,7 @@ export class PipeSockets implements Sockets {
 }
 
 /** The client's end. */
-export class PipeClient extends Duplex {
+class PipeClient extends Duplex {
   readonly #send: (bytes: Buffer) => void
   readonly #gone: () => void
 

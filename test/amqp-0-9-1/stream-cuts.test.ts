@@ -91,7 +91,7 @@ test('messages arrive whole and in order, and are confirmed, however the stream 
           // Only the order within one channel is a promise: messages of the same id on other channels cannot be told apart.
           const others = new Set(messages.filter((message) => message.channel !== channel).map((message) => message.messageId))
           const own = (id: string): boolean => ids.has(id) && !others.has(id)
-          const got = deliveries.filter((each) => each.arguments['routing-key'] === key && own(String(each.properties?.['message-id'])))
+          const got = deliveries.filter((each) => each.arguments['routing-key'] === key && own(each.properties?.['message-id'] as string))
           assert.deepEqual(
             got.map((each) => [each.properties?.['message-id'], each.body?.toString('hex'), each.properties?.['headers'] !== undefined]),
             sent
