@@ -174,7 +174,7 @@ function lineOf(arrival: Arrival): string {
   for (const key of ['reply-code', 'reply-text', 'consumer-tag', 'delivery-tag', 'multiple', 'redelivered', 'reason'] as const) {
     const value = given[key]
     if (value === undefined || value === false) continue
-    parts.push(value === true ? key : String(value))
+    parts.push(value === true ? key : `${value as string | number}`)
   }
   if (body !== undefined) parts.push(body.length > 40 ? `<${body.length} bytes>` : body.toString())
   return parts.join(' ')
