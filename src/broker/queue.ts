@@ -182,9 +182,9 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
       if (this.consumers.size > 0) this.wake()
     }
     if (expiresAtMs > 0) {
-      this.expireAt(sequence, expiresAtMs)
       // What may not wait at all goes to a consumer that waits now, or to nobody.
       if (expiresAtMs <= this.#services.turn.nowMs && this.consumers.size > 0) this.#deliverWaiting()
+      if (this.index.positionOf(sequence) !== 0) this.expireAt(sequence, expiresAtMs)
     }
     this.trim()
     return sequence
