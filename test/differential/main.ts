@@ -58,5 +58,7 @@ const recordAs = values.as ?? (rabbit === undefined ? undefined : recordingName(
 await rabbit?.stop()
 if (values.record) {
   if (recordAs === undefined) throw new Error('say under which name to record: --as NAME')
-  await writeRecording(recordAs, transcripts, values.case === undefined)
+  // Waybill's own answers are recorded only where they differ on purpose.
+  const kept = chosen.filter((each) => recordAs !== 'waybill' || each.difference !== undefined).map((each) => each.name)
+  await writeRecording(recordAs, Object.fromEntries(kept.map((name) => [name, transcripts[name] ?? {}])), values.case === undefined)
 }

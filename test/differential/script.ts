@@ -278,7 +278,7 @@ export class ScriptConnection {
     for (const channel of this.#channels.values()) {
       for (const line of channel.confirmLines()) add(`${channel.label} confirms`, line)
     }
-    if (this.client.rest.length > 0) add(this.#label, `bytes ${this.client.rest.toString('latin1').replaceAll('\0', '.')}`)
+    if (this.client.rest.length > 0) add(this.#label, `bytes ${this.client.rest.toString('hex')}`)
     if (this.#expectsEnd && this.client.end === 'open') add(this.#label, 'the socket stays open')
     // A reset and a close differ only by what the server had not read yet.
     else if (this.client.end !== 'open') add(this.#label, 'the socket is closed')
