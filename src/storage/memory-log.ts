@@ -198,8 +198,12 @@ export class MemoryLog implements Log {
   #list(chunk: MemoryChunk): void {
     if (chunk.listed || chunk === this.#chunk) return
     chunk.listed = true
+    // A commit sweeps too, but settlements of messages that need no durability may be all that happens.
+    if (this.#listed.length === 0) this.#clock.endOfTurn(this.#sweepLater)
     this.#listed.push(chunk)
   }
+
+  readonly #sweepLater = (): void => this.sweep()
 
   #beginChunk(payloadSizeBytes: number): void {
     assert(payloadSizeBytes <= this.#limits.recordSizeBytesMax, 'the size of a message is limited before it is stored')
