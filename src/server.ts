@@ -71,7 +71,8 @@ export interface ServerOptions {
   readonly disk: Disk
   readonly sockets: Sockets
   readonly log: ServerLog
-  readonly residentSizeBytes: () => number
+  /** Memory that the process needs. */
+  readonly usedSizeBytes: () => number
   readonly collectGarbage: () => void
   /** The server cannot go on (the disk refuses writes): everything confirmed is safe, nothing more is confirmed. Called once. */
   readonly failed: (error: WaybillError) => void
@@ -119,17 +120,29 @@ export async function startOnThisMachine(settings: ServerSettings, { version, da
     disk: new FileDisk(dataFolder),
     sockets: new NodeSockets(),
     log,
-    residentSizeBytes: () => process.memoryUsage.rss(),
+    usedSizeBytes,
     collectGarbage,
     failed,
   })
 }
 
+/** The program itself, and what its libraries hold beside V8. */
+const PROGRAM_SIZE_BYTES = 64 * 1024 * 1024
+
+/**
+ * What is in use, and at most what is resident. The allocator keeps much of what was freed for its next use: it stays resident, is no
+ * reason to pause anybody, and would pause publishers for ever.
+ */
+function usedSizeBytes(): number {
+  const { rss, heapTotal, external } = process.memoryUsage()
+  return Math.min(rss, heapTotal + external + PROGRAM_SIZE_BYTES)
+}
+
 /** Node offers this only by a switch that can be set late. */
 function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('gc')
-  if (typeof collect === 'function') collect()
+  const collect = runInNewContext('gc') as (() => void) | undefined
+  collect?.()
 }
 
 /** What `openBroker` gives: a broker on recovered storage, and the signals that its observer drives. */
@@ -170,13 +183,17 @@ async function openBroker(settings: ServerSettings, options: ServerOptions): Pro
   }
 }
 
-/** What the machine says when the data cannot be opened, as an error of ours. */
+/** What the machine says when the data cannot be opened or closed, as an error of ours. */
 function storageError(error: unknown, folder: string): unknown {
   if (error instanceof WaybillError) return error
   const code = (error as NodeJS.ErrnoException).code
   const options = { cause: error }
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new WaybillError('STORAGE_FULL', `the disk of the data folder ${folder} is full: the server needs room to start`, options)
+    return new WaybillError(
+      'STORAGE_FULL',
+      `the disk of the data folder ${folder} is full; everything confirmed is on it, but the server cannot write what it needs`,
+      options,
+    )
   }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR') {
     return new WaybillError('FOLDER_NOT_WRITABLE', `the data folder ${folder} cannot be written (${code})`, options)
@@ -228,7 +245,7 @@ export class Server {
       clock,
       pressure: this.pressure,
       markSizeBytes: settings.memoryMarkSizeBytes,
-      residentSizeBytes: options.residentSizeBytes,
+      usedSizeBytes: options.usedSizeBytes,
       collectGarbage: options.collectGarbage,
     })
     const authentication = new Authentication({
@@ -304,7 +321,11 @@ export class Server {
     await this.network.empty()
     this.#memoryWatch.stop()
     this.#diskWatch.stop()
-    await this.broker.close()
+    try {
+      await this.broker.close()
+    } catch (error) {
+      throw storageError(error, this.#options.disk.path)
+    }
   }
 
   #unsettledCount(): number {

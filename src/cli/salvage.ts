@@ -16,7 +16,9 @@ export interface SalvageFlags {
 export async function salvageFolder(flags: SalvageFlags): Promise<ExitCode> {
   const report = await salvage(new FileDisk(flags.data), new FileDisk(flags.into))
   const lines = report.damaged.map(({ file, offset, sizeBytes }) => `damaged: ${file} at offset ${offset}, ${sizeBytes} bytes`)
-  lines.push(`segments: ${report.segmentCount}, records kept after the checkpoint: ${report.recordCount}, checkpoint: ${report.checkpoint ?? 'none'}`)
+  lines.push(
+    `segments: ${report.segmentCount}, records kept after the checkpoint: ${report.recordCount}, checkpoint: ${report.checkpoint ?? 'none'}`,
+  )
   lines.push(`${flags.into} can be started: waybill serve --data ${flags.into}`)
   process.stdout.write(`${lines.join('\n')}\n`)
   return report.damaged.length === 0 ? EXIT.ok : EXIT.incomplete

@@ -79,7 +79,7 @@ const memory = v.strictObject({
   pauseAbove: v.optional(
     described(
       memoryMark(),
-      'Resident memory above which publishers are paused (consumers go on): a share of the memory of the machine or container, or a size.',
+      'Memory in use above which publishers are paused (consumers go on): a share of the memory of the machine or container, or a size.',
     ),
     '60%',
   ),

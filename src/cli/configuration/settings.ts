@@ -49,7 +49,7 @@ interface SchemaPart {
 
 /** The whole configuration. */
 export function settingTree(): SettingNode {
-  return nodeOf(CONFIGURATION_SCHEMA as unknown as Schema, true, undefined)
+  return nodeOf(CONFIGURATION_SCHEMA, true, undefined)
 }
 
 function nodeOf(schema: Schema, required: boolean, defaultValue: unknown): SettingNode {
