@@ -95,7 +95,7 @@ const DRAIN_LOOK_MS = 10
  * Opens the data, recovers, and starts to listen. When it rejects, nothing is left open.
  * @throws STORAGE_LOCKED, STORAGE_DAMAGED, STORAGE_VERSION, STORAGE_FULL, FOLDER_NOT_WRITABLE, ADDRESS_IN_USE, ADDRESS_REFUSED, CONFIGURATION_INVALID
  */
-export async function startServer(settings: ServerSettings, options: ServerOptions): Promise<Server> {
+async function startServer(settings: ServerSettings, options: ServerOptions): Promise<Server> {
   const tls = settings.tls === undefined ? undefined : await loadTls(settings.tls, options.clock.now())
   for (const warning of tls?.warnings ?? []) options.log.warn({}, warning)
   const server = new Server(settings, options, await openBroker(settings, options))

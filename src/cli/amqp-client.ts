@@ -5,7 +5,7 @@ import type { ChannelModel } from 'amqplib'
 import { WaybillError, type ErrorCode } from '../base/errors.ts'
 
 /** Where a command connects when nothing is said. */
-export const URL_DEFAULT = 'amqp://guest:guest@127.0.0.1:5672'
+const URL_DEFAULT = 'amqp://guest:guest@127.0.0.1:5672'
 
 /** The address: the flag, else WAYBILL_URL, else this machine. */
 export function chooseUrl(flag: string | undefined, environment: NodeJS.ProcessEnv): string {
@@ -13,7 +13,7 @@ export function chooseUrl(flag: string | undefined, environment: NodeJS.ProcessE
 }
 
 /** The address for people: without the password. */
-export function urlWithoutPassword(url: string): string {
+function urlWithoutPassword(url: string): string {
   try {
     const parsed = new URL(url)
     parsed.password = ''

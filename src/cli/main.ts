@@ -23,6 +23,20 @@ function createProgram(): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
+  addServe(program)
+  addPublish(program)
+  addConsume(program)
+  program
+    .command('hash-password')
+    .description('read a password from standard input and print its hash for the configuration')
+    .action(async () => {
+      const { printPasswordHash } = await import('./hash-password.ts')
+      await printPasswordHash()
+    })
+  return program
+}
+
+function addServe(program: Command): void {
   program
     .command('serve')
     .description('run the broker until SIGTERM or SIGINT; prints a line with "ready" once it accepts connections')
@@ -40,6 +54,9 @@ function createProgram(): Command {
       const { serve } = await import('./serve.ts')
       await serve(flags, version)
     })
+}
+
+function addPublish(program: Command): void {
   program
     .command('publish')
     .description('publish JSON lines (or raw bytes, or files) and wait until each message is confirmed')
@@ -67,6 +84,9 @@ function createProgram(): Command {
       const { publish } = await import('./publish.ts')
       process.exitCode = await publish(flags)
     })
+}
+
+function addConsume(program: Command): void {
   program
     .command('consume')
     .description('write the messages of a queue to standard output, one JSON line each')
@@ -93,14 +113,6 @@ function createProgram(): Command {
       const { salvageFolder } = await import('./salvage.ts')
       process.exitCode = await salvageFolder(flags)
     })
-  program
-    .command('hash-password')
-    .description('read a password from standard input and print its hash for the configuration')
-    .action(async () => {
-      const { printPasswordHash } = await import('./hash-password.ts')
-      await printPasswordHash()
-    })
-  return program
 }
 
 async function main(): Promise<void> {

@@ -145,7 +145,7 @@ export function addresses() {
 }
 
 /** "5672", "host:5672", "[::1]:5672" or a number; without a host it is this machine alone. */
-export function parseAddress(value: unknown): Address | undefined {
+function parseAddress(value: unknown): Address | undefined {
   const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/.exec(String(value))
   if (match === null || (typeof value !== 'string' && typeof value !== 'number')) return undefined
   const port = Number(match[3])

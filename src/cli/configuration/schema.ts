@@ -4,11 +4,15 @@
  */
 import * as v from 'valibot'
 import { LIMITS } from '../../base/limits.ts'
+import { formatDuration, formatSize } from './quantity.ts'
 import { addresses, choice, duration, flag, integer, memoryMark, size, text, textList } from './leaf.ts'
 
 const SECOND_MS = 1_000
 const HOUR_MS = 3_600_000
 const MIB = 2 ** 20
+
+/** As people write it: "16MiB". */
+const sizeText = (sizeBytes: number): string => formatSize(sizeBytes).replace(' ', '')
 
 const described = <S extends v.GenericSchema>(schema: S, description: string) => v.pipe(schema, v.description(description))
 
@@ -61,17 +65,26 @@ const user = v.strictObject({
 })
 
 const limits = v.strictObject({
-  messageSize: v.optional(described(size(1024, LIMITS.messageSizeBytesMax), 'Largest body of a message.'), '16MiB'),
+  messageSize: v.optional(
+    described(size(1024, LIMITS.messageSizeBytesMax), 'Largest body of a message.'),
+    sizeText(LIMITS.messageSizeBytesDefault),
+  ),
   connections: v.optional(described(integer(1, 1_000_000), 'Connections at the same time.'), LIMITS.connectionsMaxDefault),
   channelsPerConnection: v.optional(
     described(integer(1, LIMITS.channelsPerConnectionMax), 'Channels per connection.'),
     LIMITS.channelsPerConnectionMax,
   ),
-  frameSize: v.optional(described(size(LIMITS.frameSizeBytesMin, 16 * MIB), 'Largest frame that is offered to clients.'), '128KiB'),
-  heartbeat: v.optional(described(duration(0, HOUR_MS), 'Heartbeat that is offered to clients; "0" for none.'), '60s'),
+  frameSize: v.optional(
+    described(size(LIMITS.frameSizeBytesMin, 16 * MIB), 'Largest frame that is offered to clients.'),
+    sizeText(LIMITS.frameSizeBytesDefault),
+  ),
+  heartbeat: v.optional(
+    described(duration(0, HOUR_MS), 'Heartbeat that is offered to clients; "0" for none.'),
+    formatDuration(LIMITS.heartbeatSecondsDefault * SECOND_MS),
+  ),
   handshakeTime: v.optional(
     described(duration(SECOND_MS, 10 * 60 * SECOND_MS), 'How long a connection may take to log in before it is closed.'),
-    '10s',
+    formatDuration(LIMITS.handshakeTimeoutMs),
   ),
 })
 

@@ -177,6 +177,6 @@ export function overlay(lower: RawTree, upper: RawTree): RawTree {
 }
 
 /** True for a map of values. */
-export function isTree(value: unknown): value is RawTree {
+function isTree(value: unknown): value is RawTree {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
