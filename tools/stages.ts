@@ -48,6 +48,13 @@ export const STAGES: readonly Stage[] = [
     timeLimitMs: 5 * MINUTE_MS,
   },
   {
+    name: 'broker',
+    promise: 'every feature of queues and exchanges does what it says, also across a restart and a crash',
+    files: ['test/broker/**/*.test.ts'],
+    parallelFileCount: 2,
+    timeLimitMs: 5 * MINUTE_MS,
+  },
+  {
     name: 'conformance',
     promise: 'AMQP 0-9-1 is spoken as specified, over real sockets',
     files: ['test/conformance/**/*.test.ts', 'test/amqp-0-9-1/**/*.test.ts'],

@@ -20,6 +20,22 @@ describe('TimedHeap', () => {
       }),
     )
   })
+
+  it('keeps what it is told to keep, in order', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(20), fc.nat(1000)), { maxLength: 300 }), fc.integer({ min: 1, max: 5 }), (entries, divisor) => {
+        const heap = new TimedHeap()
+        for (const [time, number] of entries) heap.push(time, number)
+        heap.retain((number) => number % divisor === 0)
+        const kept = entries.filter(([, number]) => number % divisor === 0).toSorted((a, b) => a[0] - b[0] || a[1] - b[1])
+        assert.deepEqual(
+          Array.from(kept, () => [heap.firstTime, heap.pop()]),
+          kept,
+        )
+        assert.equal(heap.size, 0)
+      }),
+    )
+  })
 })
 
 describe('NumberDeque', () => {

@@ -67,6 +67,16 @@ export class TimedHeap {
     return result
   }
 
+  /** Drops the entries whose number `keep` refuses. */
+  retain(keep: (number: number) => boolean): void {
+    const times = this.#times
+    const numbers = this.#numbers
+    const { size } = this
+    this.clear()
+    // Entries come roughly in order, so that each finds its place at once.
+    for (let i = 0; i < size; i++) if (keep(numbers[i] as number)) this.push(times[i] as number, numbers[i] as number)
+  }
+
   clear(): void {
     this.size = 0
     this.#times = new Float64Array(CAPACITY_MIN)

@@ -60,7 +60,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   settings: QueueSettings
 
   readonly index = new MessageIndex()
-  readonly times = new MessageTimes()
+  readonly times = new MessageTimes(this.index)
   readonly consumers = new ConsumerRing()
   order: ReadyOrder
   readyCount = 0
@@ -570,6 +570,8 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
       return
     }
     this.index.setBits(sequence, ENTRY.out)
+    // Should the server end before the message is moved, it must not be taken for one that never expires.
+    if (reason === 'expired') this.times.markOverdue(sequence)
     this.#services.deadLetter(this, sequence, reason)
   }
 

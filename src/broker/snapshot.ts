@@ -43,7 +43,7 @@ export function snapshotOf(broker: Broker): Uint8Array[] {
   for (const namespace of broker.namespaces.values()) {
     const { delayed } = namespace
     addPages(parts, delayed.number, delayed.index)
-    addHeap(parts, PART.due, delayed.number, delayed.heap)
+    addPairs(parts, PART.due, delayed.number, (visit) => delayed.forEachDue(visit))
   }
   for (const queue of broker.queuesByNumber.values()) if (queue.durable) addQueue(parts, queue)
   return parts
@@ -84,9 +84,11 @@ function addTopology(definitions: Definition[], namespace: Namespace): void {
 
 function addQueue(parts: Uint8Array[], queue: Queue): void {
   addPages(parts, queue.number, queue.index)
-  const { held, expiry, attempts } = queue.times
+  const { held, attempts } = queue.times
   if (held !== undefined) addHeap(parts, PART.held, queue.number, held)
-  if (expiry !== undefined) addHeap(parts, PART.expiry, queue.number, expiry)
+  const expiries = new PairParts(parts, PART.expiry, queue.number)
+  queue.times.forEachExpiry((atMs, sequence) => expiries.add(atMs, sequence))
+  expiries.end()
   if (attempts !== undefined && attempts.size > 0) {
     const pairs = new PairParts(parts, PART.attempts, queue.number)
     for (const [sequence, count] of attempts) pairs.add(sequence, count)
@@ -134,9 +136,12 @@ function addPages(parts: Uint8Array[], number: number, index: MessageIndex): voi
 }
 
 function addHeap(parts: Uint8Array[], kind: PartKind, number: number, heap: TimedHeap): void {
-  if (heap.size === 0) return
+  if (heap.size > 0) addPairs(parts, kind, number, (visit) => heap.forEach(visit))
+}
+
+function addPairs(parts: Uint8Array[], kind: PartKind, number: number, forEach: (visit: (a: number, b: number) => void) => void): void {
   const pairs = new PairParts(parts, kind, number)
-  heap.forEach((time, sequence) => pairs.add(time, sequence))
+  forEach((a, b) => pairs.add(a, b))
   pairs.end()
 }
 
@@ -152,7 +157,8 @@ class PairParts {
   readonly #parts: Uint8Array[]
   readonly #kind: PartKind
   readonly #number: number
-  #values: Float64Array = new Float64Array(PAIRS_PER_PART * 2)
+  /** Made when it is first needed: most queues have no pairs. */
+  #values: Float64Array | undefined
   #count = 0
 
   constructor(parts: Uint8Array[], kind: PartKind, number: number) {
@@ -162,13 +168,14 @@ class PairParts {
   }
 
   add(a: number, b: number): void {
+    this.#values ??= new Float64Array(PAIRS_PER_PART * 2)
     this.#values[this.#count++] = a
     this.#values[this.#count++] = b
     if (this.#count === this.#values.length) this.end()
   }
 
   end(): void {
-    if (this.#count === 0) return
+    if (this.#values === undefined || this.#count === 0) return
     const part = Buffer.alloc(PART_HEAD_SIZE + this.#count * 8)
     part.writeUInt32LE(this.#kind, 0)
     part.writeUInt32LE(this.#number, 4)
