@@ -1,7 +1,10 @@
 /**
  * Messages that wait for their time before they are routed, by the million: twelve bytes each in an index, sixteen in a heap; the message
- * itself stays in the log. When its time has come it is routed as the topology is then, without being copied: a record gives the
- * stored message its new references.
+ * itself stays in the log. When its time has come it is routed as the topology is then.
+ *
+ * A message that is still in memory is not copied: a small record gives the stored message its new references. Others lie anywhere in the
+ * journal, and reading them one by one when they are due would be far too slow: those that are due soon are brought ahead of time, in the
+ * order of their positions (StagedMessages), and stored anew when they are due, where their consumers find them in memory.
  */
 import { assert } from '../base/assert.ts'
 import { TimedHeap } from '../base/timed-heap.ts'
@@ -9,17 +12,29 @@ import { PHASE, type TurnTask } from '../base/turn.ts'
 import type { Position } from '../storage/storage.ts'
 import type { AlarmOwner } from './alarms.ts'
 import { MessageIndex } from './message-index.ts'
-import { type MovedFrom, type ReferenceOwner, writeMessage } from './message-record.ts'
+import { MessageView, type MovedFrom, type ReferenceOwner, writeMessage } from './message-record.ts'
 import type { Publication } from './publication.ts'
 import type { Services } from './services.ts'
+import { StagedMessages } from './staged-messages.ts'
 
-const DUE_PER_TURN_MAX = 2_000
+const DUE_PER_TURN_MAX = 4_000
+/** Messages are brought into memory this long before they are due; the alarm comes this early, too. */
+const AHEAD_MS = 4_000
 
-/**
- * Routes one due message that `log.locate` has just found; called by DelayedMessages only. After a crash, a message that was due before it may
- * have been routed and delivered although no record says so.
- */
-export type RouteDue = (position: Position, from: MovedFrom, mayHaveBeenDelivered: boolean) => void
+/** A delayed message whose time has come. */
+export interface DueMessage {
+  readonly message: MessageView
+  readonly from: MovedFrom
+  /** Where it is stored, when it can stay there; 0: it has to be stored anew. */
+  readonly position: Position
+  /** It asked for durability: its end at the delayed store has to be recorded. */
+  readonly journaled: boolean
+  /** After a crash: it was due before, and may have been routed and delivered although no record says so. */
+  readonly mayHaveBeenDelivered: boolean
+}
+
+/** Routes one due message, at once; its bytes are borrowed. Called by DelayedMessages only. */
+export type RouteDue = (due: DueMessage) => void
 
 /** The delayed messages of one namespace. */
 export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
@@ -32,10 +47,13 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
   readonly #services: Services
   readonly #routeDue: RouteDue
   readonly #self: readonly ReferenceOwner[]
-  #loading = false
+  /** Brought ahead and complete: routed first. And being brought. */
+  #staged: StagedMessages | undefined
+  #staging: StagedMessages | undefined
   #closed = false
   /** Set after a crash: what was due by then may have been delivered. */
   #suspectUntilMs = 0
+  readonly #stagedView = new MessageView()
 
   constructor(services: Services, number: number, routeDue: RouteDue) {
     this.#services = services
@@ -62,7 +80,8 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     const log = publication.persistent ? services.journal : services.memory
     const position = writeMessage(log, publication, this.#self, nowMs, expiresAtMs, dueAtMs, undefined, publication.persistent)
     log.retain(position)
-    this.#watch(this.index.append(position, publication.bodySizeBytes), dueAtMs)
+    this.heap.push(dueAtMs, this.index.append(position, publication.bodySizeBytes))
+    this.#watch()
     if (!publication.persistent) return 0
     services.commitSoon()
     return log.end
@@ -72,24 +91,21 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     this.#services.turn.schedule(this, PHASE.deliver)
   }
 
-  /** Routes what is due: bounded work, the rest in the next turn. */
+  /** Routes what is due, the earliest first: bounded work, the rest in the next turn. Brings what is due soon. */
   runAtTurnEnd(): void {
-    if (this.#loading || this.#closed) return
-    const services = this.#services
+    if (this.#closed) return
     let budget = DUE_PER_TURN_MAX
-    const nowMs = services.clockMs()
-    while (this.heap.firstTime <= nowMs) {
-      if (budget-- === 0) return services.turn.schedule(this, PHASE.deliver)
-      const sequence = this.heap.firstNumber
-      const position = this.index.positionOf(sequence)
-      if (position !== 0) {
-        const log = services.storage.logOf(position)
-        if (!log.locate(position)) return this.#load(position, sequence)
-        this.#routeDue(position, { number: this.number, sequence }, this.heap.firstTime <= this.#suspectUntilMs)
-      }
-      this.heap.pop()
+    const nowMs = this.#services.clockMs()
+    for (;;) {
+      const stagedAtMs = this.#staged?.firstTime ?? Infinity
+      const heapAtMs = this.heap.firstTime
+      if (Math.min(stagedAtMs, heapAtMs) > nowMs) break
+      if (budget-- === 0) return this.#services.turn.schedule(this, PHASE.deliver)
+      if (stagedAtMs <= heapAtMs) this.#routeStaged(this.#staged as StagedMessages)
+      else if (!this.#routeFirst()) break
     }
-    if (this.heap.size > 0) services.alarms.set(this, this.heap.firstTime)
+    this.#stageAhead(nowMs)
+    this.#watch()
   }
 
   /** The message is routed (a record says so): it is not here any more. The log's reference is given up. */
@@ -111,7 +127,14 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
   restored(suspect: boolean): void {
     if (suspect) this.#suspectUntilMs = this.#services.clockMs()
     this.index.forEach((_sequence, position) => this.#services.storage.logOf(position).retain(position))
-    if (this.heap.size > 0) this.#services.alarms.set(this, this.heap.firstTime)
+    this.#watch()
+  }
+
+  /** Every message that waits, with its due time, in no order. Those of settled messages may be among them. */
+  forEachDue(visit: (dueAtMs: number, sequence: number) => void): void {
+    this.heap.forEach(visit)
+    this.#staged?.forEach(visit)
+    this.#staging?.forEach(visit)
   }
 
   /** The namespace goes. */
@@ -119,23 +142,71 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     this.#closed = true
     this.index.forEach((sequence) => this.remove(sequence))
     this.heap.clear()
+    this.#staged = this.#staging = undefined
   }
 
-  #watch(sequence: number, dueAtMs: number): void {
-    this.heap.push(dueAtMs, sequence)
-    this.#services.alarms.set(this, dueAtMs)
+  /** Routes the first of the heap if it is in memory (or gone). @returns false when it has to be brought first */
+  #routeFirst(): boolean {
+    const services = this.#services
+    const sequence = this.heap.firstNumber
+    const position = this.index.positionOf(sequence)
+    if (position !== 0) {
+      const log = services.storage.logOf(position)
+      if (!log.locate(position)) return false
+      const mayHaveBeenDelivered = this.heap.firstTime <= this.#suspectUntilMs
+      const message = services.view.openFound(log)
+      this.#routeDue({ message, from: { number: this.number, sequence }, position, journaled: position > 0, mayHaveBeenDelivered })
+    }
+    this.heap.pop()
+    return true
   }
 
-  #load(position: Position, sequence: number): void {
-    this.#loading = true
-    this.#services.storage.logOf(position).load(position, (error) => {
-      this.#loading = false
-      if (error !== null) {
-        // It stays in the index and in the journal, but leaves the others alone.
-        this.#services.readFailed(error)
-        if (this.heap.size > 0 && this.heap.firstNumber === sequence) this.heap.pop()
-      }
-      this.runAtTurnEnd()
+  #routeStaged(staged: StagedMessages): void {
+    const dueAtMs = staged.firstTime
+    const sequence = staged.firstNumber
+    const position = this.index.positionOf(sequence)
+    if (position !== 0 && staged.openFirst(this.#stagedView)) {
+      const mayHaveBeenDelivered = dueAtMs <= this.#suspectUntilMs
+      const from = { number: this.number, sequence }
+      this.#routeDue({ message: this.#stagedView, from, position: 0, journaled: position > 0, mayHaveBeenDelivered })
+    }
+    staged.shift()
+    if (staged.size === 0) this.#staged = undefined
+  }
+
+  /** Begins to bring what is due soon, when the first of it is not in memory and nothing is being brought. */
+  #stageAhead(nowMs: number): void {
+    if (this.#staging !== undefined || this.heap.firstTime > nowMs + AHEAD_MS) return
+    const first = this.index.positionOf(this.heap.firstNumber)
+    if (first === 0 || this.#services.storage.logOf(first).locate(first)) return
+    const staging = new StagedMessages(this.#services, this.index)
+    while (this.heap.firstTime <= nowMs + AHEAD_MS && staging.hasRoom) {
+      const dueAtMs = this.heap.firstTime
+      staging.add(dueAtMs, this.heap.pop())
+    }
+    this.#staging = staging
+    staging.bring(() => {
+      this.#staging = undefined
+      this.#takeOver(staging)
+      this.#services.turn.schedule(this, PHASE.deliver)
     })
+  }
+
+  /** What has been brought joins what is left of the batch before it. */
+  #takeOver(staging: StagedMessages): void {
+    if (this.#closed) return
+    if (this.#staged !== undefined) staging.takeAll(this.#staged)
+    this.#staged = staging.size > 0 ? staging : undefined
+  }
+
+  /** Wakes in time to bring what is due next; while something is being brought, its end wakes. */
+  #watch(): void {
+    const nowMs = this.#services.clockMs()
+    const stagedAtMs = this.#staged?.firstTime ?? Infinity
+    let heapAtMs = this.heap.firstTime
+    if (this.#staging !== undefined && heapAtMs <= nowMs) heapAtMs = Infinity
+    else if (heapAtMs - AHEAD_MS > nowMs) heapAtMs -= AHEAD_MS
+    const atMs = Math.min(stagedAtMs, heapAtMs)
+    if (atMs !== Infinity) this.#services.alarms.set(this, atMs)
   }
 }

@@ -12,9 +12,9 @@ import { NO_ARGUMENTS } from './binding-arguments.ts'
 import type { Broker } from './broker.ts'
 import { deadLetterOf } from './dead-letters.ts'
 import { argumentsToText, type Definition } from './definitions.ts'
-import { DelayedMessages } from './delayed-messages.ts'
+import { DelayedMessages, type DueMessage } from './delayed-messages.ts'
 import { Exchange, type ExchangeDefinition, unbindAll } from './exchange.ts'
-import { type MovedFrom, writeMessage, writeRouted } from './message-record.ts'
+import { type MessageView, type MovedFrom, writeMessage, writeRouted } from './message-record.ts'
 import { NamespacePolicies } from './namespace-policies.ts'
 import { Publication, PUBLISHED } from './publication.ts'
 import type { Queue } from './queue.ts'
@@ -59,9 +59,7 @@ export class Namespace {
   constructor(broker: Broker, name: string, delayedNumber: number) {
     this.broker = broker
     this.name = name
-    this.delayed = new DelayedMessages(broker.services, delayedNumber, (position, from, suspect) => {
-      this.#routeDue(position, from, suspect)
-    })
+    this.delayed = new DelayedMessages(broker.services, delayedNumber, (due) => this.#routeDue(due))
     this.policies = new NamespacePolicies(this)
     for (const [exchangeName, kind] of STANDARD_EXCHANGES) {
       const definition = {
@@ -325,34 +323,35 @@ export class Namespace {
     return result.targets.slice(0, result.count)
   }
 
-  /** A delayed message is due: `log.locate` has found it. */
-  #routeDue(position: Position, from: MovedFrom, mayHaveBeenDelivered: boolean): void {
+  /** A delayed message is due. */
+  #routeDue({ message, from, position, journaled, mayHaveBeenDelivered }: DueMessage): void {
     const services = this.broker.services
-    const log = services.storage.logOf(position)
-    const message = services.view.openFound(log)
     const publication = new Publication()
     message.copyTo(publication)
     publication.exchange = message.exchange
     publication.routingKey = message.routingKey
-    const { expiresAtMs } = message
     const queues = this.#dueTargets(publication)
-    const copied = queues.some((queue) => queue.settings.orderingKey !== undefined || queue.deduplication !== undefined)
-    const durable = position > 0 && queues.some((queue) => queue.durable)
     if (queues.length === 0) this.unroutableCount++
-    if (copied) {
-      this.#store(publication, queues, expiresAtMs, position > 0 ? from : undefined)
-      if (position > 0 && !durable) writeRouted(services.journal, position, message, services.turn.nowMs, from, [])
-    } else {
-      const nowMs = services.turn.nowMs
-      const { priority, bodySizeBytes } = message
-      if (position > 0) writeRouted(services.journal, position, message, nowMs, from, queues)
-      for (const queue of queues) {
-        const sequence = queue.enqueueSpecial(log, position, bodySizeBytes, priority, queue.expiryOf(nowMs, expiresAtMs), '')
-        if (mayHaveBeenDelivered) queue.markRedelivered(sequence)
-      }
-    }
-    if (position > 0) services.commitSoon()
+    const numbers = mayHaveBeenDelivered ? queues.map((queue) => queue.nextSequence) : []
+    const keyed = queues.some((queue) => queue.settings.orderingKey !== undefined || queue.deduplication !== undefined)
+    if (position === 0 || keyed) {
+      const moved = journaled ? from : undefined
+      const end = queues.length === 0 ? 0 : this.#store(publication, queues, message.expiresAtMs, moved)
+      if (journaled && end === 0) writeRouted(services.journal, 0, message, services.turn.nowMs, from, [])
+    } else this.#enqueueInPlace(position, message, from, queues)
+    queues.forEach((queue, i) => numbers[i] !== undefined && queue.markRedelivered(numbers[i]))
+    if (journaled) services.commitSoon()
     this.delayed.remove(from.sequence)
+  }
+
+  /** The stored message gets its references by a small record. */
+  #enqueueInPlace(position: Position, message: MessageView, from: MovedFrom, queues: readonly Queue[]): void {
+    const services = this.broker.services
+    const nowMs = services.turn.nowMs
+    const log = services.storage.logOf(position)
+    const { priority, bodySizeBytes, expiresAtMs } = message
+    if (position > 0) writeRouted(services.journal, position, message, nowMs, from, queues)
+    for (const queue of queues) queue.enqueueSpecial(log, position, bodySizeBytes, priority, queue.expiryOf(nowMs, expiresAtMs), '')
   }
 
   #dueTargets(publication: Publication): readonly Queue[] {

@@ -89,6 +89,8 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   alarmAtMs = Infinity
 
   readonly #services: Services
+  /** Messages that may not wait at all: what no consumer takes at the end of this turn, nobody gets. */
+  readonly #lastCalls: number[] = []
   #loading = false
   #unusedSinceMs: number
   /** Set while the key of a message that is being added is known, for KeyOrder. */
@@ -182,9 +184,8 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
       if (this.consumers.size > 0) this.wake()
     }
     if (expiresAtMs > 0) {
-      // What may not wait at all goes to a consumer that waits now, or to nobody.
-      if (expiresAtMs <= this.#services.turn.nowMs && this.consumers.size > 0) this.#deliverWaiting()
-      if (this.index.positionOf(sequence) !== 0) this.expireAt(sequence, expiresAtMs)
+      if (expiresAtMs <= this.#services.turn.nowMs && this.consumers.size > 0) this.#lastCalls.push(sequence)
+      else this.expireAt(sequence, expiresAtMs)
     }
     this.trim()
     return sequence
@@ -214,6 +215,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   runAtTurnEnd(): void {
     this.#deliverWaiting()
     if (this.special) this.#dropExcess()
+    if (this.#lastCalls.length > 0) for (const sequence of this.#lastCalls.splice(0)) this.#expire(sequence)
   }
 
   #deliverWaiting(): void {

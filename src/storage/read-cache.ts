@@ -57,6 +57,9 @@ interface Read {
 }
 
 const NO_MEMORY: Memory = { buffer: Buffer.alloc(0), view: new DataView(new ArrayBuffer(0)), words: new Int32Array(0) }
+/** A read that does not go on where another one ended brings a sixteenth of a block. */
+const OUT_OF_ORDER_SHARE = 16
+
 const NO_BLOCK: Block = { memory: NO_MEMORY, start: 0, end: 0, next: 0, inOrder: false, usedAt: 0 }
 
 /** Blocks of the journal, the least recently used one given up first. */
@@ -117,7 +120,7 @@ export class ReadCache {
       return
     }
     const inOrder = this.#blocks.some((block) => block.next === position)
-    this.#enqueue({ start: position, sizeBytes: this.#blockSize(position), inOrder, waiting: [waiter] })
+    this.#enqueue({ start: position, sizeBytes: this.#blockSize(position, inOrder), inOrder, waiting: [waiter] })
   }
 
   /** Lets go of all blocks. To be called from the event loop only, when nothing found is in use. */
@@ -138,14 +141,18 @@ export class ReadCache {
   #readAhead(position: Position): void {
     if (this.#find(position) !== undefined || position >= this.#source.readableEnd(position)) return
     if (this.#reads.some((read) => covers(read, position)) || this.#queue.some((read) => covers(read, position))) return
-    this.#enqueue({ start: position, sizeBytes: this.#blockSize(position), inOrder: true, waiting: [] })
+    this.#enqueue({ start: position, sizeBytes: this.#blockSize(position, true), inOrder: true, waiting: [] })
   }
 
-  /** How much to read from `position`: a block, but nothing that is in another block, in memory or in the next segment. */
-  #blockSize(position: Position): number {
+  /**
+   * How much to read from `position`: a block, or a small part of one where nobody reads in order, but nothing that is in another block, in
+   * memory or in the next segment.
+   */
+  #blockSize(position: Position, inOrder: boolean): number {
     const { segmentSizeBytes, readBlockSizeBytes } = this.#limits
     const segmentEnd = (Math.floor(position / segmentSizeBytes) + 1) * segmentSizeBytes
-    let end = Math.min(position + readBlockSizeBytes, segmentEnd, this.#source.readableEnd(position))
+    const wanted = inOrder ? readBlockSizeBytes : Math.max(ALIGNMENT, readBlockSizeBytes / OUT_OF_ORDER_SHARE)
+    let end = Math.min(position + wanted, segmentEnd, this.#source.readableEnd(position))
     for (const block of this.#blocks) if (block.start > position && block.start < end) end = block.start
     return Math.max(end - position, ALIGNMENT)
   }
@@ -161,10 +168,17 @@ export class ReadCache {
       const read = this.#queue.shift()
       if (read === undefined) return
       this.#reads.push(read)
-      const memory = this.#pool.take(Math.max(read.sizeBytes, this.#limits.readBlockSizeBytes))
+      const memory = this.#pool.take(this.#memorySize(read.sizeBytes))
       const target = memory.buffer.subarray(0, read.sizeBytes)
       this.#source.read(read.start, target, (error, readSizeBytes) => this.#finish(read, memory, error, readSizeBytes))
     }
+  }
+
+  /** Memory comes in few sizes, so that the pool can give it again. */
+  #memorySize(sizeBytes: number): number {
+    const { readBlockSizeBytes } = this.#limits
+    const small = readBlockSizeBytes / OUT_OF_ORDER_SHARE
+    return sizeBytes <= small ? small : Math.max(sizeBytes, readBlockSizeBytes)
   }
 
   #finish(read: Read, memory: Memory, error: NodeJS.ErrnoException | null, readSizeBytes: number): void {
@@ -207,7 +221,7 @@ export class ReadCache {
     if (position !== read.start) {
       const again: Read = {
         start: position,
-        sizeBytes: this.#blockSize(position),
+        sizeBytes: this.#blockSize(position, true),
         inOrder: read.inOrder,
         waiting: [{ position, callback }],
       }
