@@ -92,14 +92,21 @@ const coresTable = (results: Results, works: readonly Work[]): string[] => {
     .map((work) => [
       work.title,
       ...results.columns.map((column) => {
-        const client = formatSpread(spreadOf(results, work.name, column, 'clientCores'), 'cores').replace(/ .*/, '')
-        const broker = formatSpread(spreadOf(results, work.name, column, 'brokerCores'), 'cores').replace(/ .*/, '')
-        return `${broker} / ${client}`
+        const middle = (key: string): string => {
+          const spread = spreadOf(results, work.name, column, key)
+          return spread === undefined ? '–' : formatFigure(spread.median, 'cores')
+        }
+        return `${middle('brokerCores')} / ${middle('clientCores')} / ${middle('brokerMicrosecondsPerMessage')}`
       }),
     ])
   return rows.length === 0
     ? []
-    : ['', 'Processor cores used, broker / load generator:', '', formatTable([['work', ...results.columns], ...rows])]
+    : [
+        '',
+        'Processor cores used by broker / by load generator / microseconds of the broker per published message:',
+        '',
+        formatTable([['work', ...results.columns], ...rows]),
+      ]
 }
 
 const largeScale = (scale: Scale): string =>

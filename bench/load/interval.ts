@@ -39,6 +39,7 @@ export const measureInterval = async (
   }
   if (brokerBefore !== undefined && brokerAfter !== undefined) {
     figures['brokerCores'] = (brokerAfter.processorMs - brokerBefore.processorMs) / elapsedMs
+    figures['brokerMicrosecondsPerMessage'] = ((brokerAfter.processorMs - brokerBefore.processorMs) * 1000) / Math.max(1, published)
     figures['writtenBytesPerMessage'] = (brokerAfter.writtenBytes - brokerBefore.writtenBytes) / Math.max(1, published)
     figures['brokerResidentBytes'] = brokerAfter.residentBytes
   }
