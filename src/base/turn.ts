@@ -17,6 +17,8 @@ export interface TurnTask {
 export const PHASE = { commit: 0, deliver: 1, flush: 2 } as const
 export type Phase = (typeof PHASE)[keyof typeof PHASE]
 
+const ROUNDS_MAX = 4
+
 /** Collects tasks and runs them at the end of the turn. One instance per server. */
 export class Turn {
   readonly clock: Clock
@@ -50,9 +52,22 @@ export class Turn {
     this.clock.endOfTurn(this.#run)
   }
 
-  /** Runs the phases. Tasks that are scheduled for a phase already under way wait for the next turn, so that a turn is bounded. */
+  /**
+   * Runs the phases. Tasks that come up meanwhile get another round: what connections have just sent makes room for more deliveries, and
+   * these come before more input is read, or publishers would outrun consumers. The number of rounds is bounded, so that a turn is.
+   */
   readonly #run = (): void => {
-    this.#armed = false
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      this.#runRound()
+      if (this.#lists.every((list) => list.length === 0)) {
+        this.#armed = false
+        return
+      }
+    }
+    this.#arm()
+  }
+
+  #runRound(): void {
     for (let phase = 0 as Phase; phase <= PHASE.flush; phase++) {
       const list = this.#lists[phase]
       if (list.length === 0) continue
@@ -65,6 +80,5 @@ export class Turn {
       list.length = 0
       this.#spare = list
     }
-    if (!this.#armed && this.#lists.some((list) => list.length > 0)) this.#arm()
   }
 }
