@@ -21,7 +21,7 @@ import { ContentWriter } from './deliveries.ts'
 import { type ErrorReply, replyTo } from './error-mapping.ts'
 import { type FrameHandler, FrameReader } from './frame-reader.ts'
 import { FRAME, type MethodId } from './grammar.ts'
-import { Handshake, type HandshakeHost, type OpenedConnection, peerFactsOf, type TunedLimits } from './handshake.ts'
+import { Handshake, type HandshakeHost, type OpenedConnection, type TunedLimits } from './handshake.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { decodeMethod, encodeMethodFrame, type Method, methodIdAt } from './methods.ts'
 import { shownBytes } from './shown-bytes.ts'
@@ -174,7 +174,8 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
       case 'connection.close':
         return this.#closedByClient()
       case 'connection.update-secret':
-        return this.#updateSecret(method.newSecret)
+        // A password counts at the login alone: with nothing that expires, any new secret is as good as the old, as in RabbitMQ.
+        return this.net.send(encodeMethodFrame(0, 'connection.update-secret-ok', {}))
       default:
         throw new WaybillError('CHANNEL_ERROR', 'unexpected method in connection state running')
     }
@@ -185,18 +186,6 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
     this.#end()
     this.net.send(encodeMethodFrame(0, 'connection.close-ok', {}))
     this.net.close()
-  }
-
-  #updateSecret(secret: Uint8Array): void {
-    const { user } = this.identity
-    const password = Buffer.from(secret).toString('utf8')
-    this.pauseReading()
-    void this.context.authenticator.authenticate({ kind: 'password', user, password }, peerFactsOf(this.net)).then((outcome) => {
-      if (this.#state !== 'running') return
-      if ('refused' in outcome) this.closeWith(new WaybillError('NOT_ALLOWED', 'New secret was refused by one of the backends'))
-      else this.net.send(encodeMethodFrame(0, 'connection.update-secret-ok', {}))
-      this.resumeReading()
-    })
   }
 
   // ---- Handshake ----

@@ -203,7 +203,7 @@ export class Handshake {
 }
 
 /** What is known of the other end. */
-export function peerFactsOf(net: Connection): PeerFacts {
+function peerFactsOf(net: Connection): PeerFacts {
   const certificate = net.encryption?.peerCertificate
   const names: string[] = []
   if (certificate !== undefined) {
