@@ -25,9 +25,10 @@ export class ConsumerRing {
     return this.all.length
   }
 
-  add(consumer: Consumer): void {
+  /** Without a place in line (`inLine` false) the consumer is counted, and never named by `next`. */
+  add(consumer: Consumer, inLine = true): void {
     this.all.push(consumer)
-    this.enlist(consumer)
+    if (inLine) this.enlist(consumer)
   }
 
   remove(consumer: Consumer): void {

@@ -366,9 +366,11 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   addConsumer(consumer: Consumer): void {
     this.hadConsumer = true
-    this.consumers.add(consumer)
+    const { singleActiveConsumer } = this.settings
+    // With a single active consumer nobody stands in line.
+    this.consumers.add(consumer, !singleActiveConsumer)
     if (consumer.exclusive) this.exclusiveConsumer = consumer
-    if (this.settings.singleActiveConsumer && this.activeConsumer === undefined) this.activeConsumer = consumer
+    if (singleActiveConsumer && this.activeConsumer === undefined) this.activeConsumer = consumer
     this.wake()
   }
 
@@ -385,7 +387,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   /** A consumer has credit again. */
   creditGiven(consumer: Consumer): void {
-    this.consumers.enlist(consumer)
+    if (!this.settings.singleActiveConsumer) this.consumers.enlist(consumer)
     this.wake()
   }
 

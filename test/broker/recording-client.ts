@@ -39,6 +39,8 @@ export interface ConsumeOptions {
 
 /** One message as it was delivered. */
 export interface Delivered {
+  /** Of all deliveries to all clients, the how manieth. */
+  readonly number: number
   readonly tag: number
   readonly queue: string
   readonly consumer: string | undefined
@@ -52,6 +54,8 @@ export interface Delivered {
   readonly headers: ReadonlyMap<string, HeaderValue>
   readonly atMs: number
 }
+
+let deliveryCount = 0
 
 /** See the head of this file. */
 export class RecordingClient implements SessionSink {
@@ -240,6 +244,7 @@ export class RecordingClient implements SessionSink {
     const { buffer, propertiesStart, propertiesEnd, bodyStart, bodyEnd } = view
     const properties = decodeAmqpProperties(Buffer.from(buffer.subarray(propertiesStart, propertiesEnd)))
     return {
+      number: ++deliveryCount,
       tag,
       queue: queue.name,
       consumer,
