@@ -21,6 +21,8 @@ export class Recovery implements RecoveryHandler {
   readonly #delayed = new Map<number, DelayedMessages>()
   /** Ordering keys of messages in queues that have them. */
   readonly #keys = new Map<Queue, Map<number, string>>()
+  /** Until when messages are held back: the last word of each counts. */
+  readonly #held = new Map<Queue, Map<number, number>>()
 
   constructor(broker: Broker) {
     this.#broker = broker
@@ -53,9 +55,7 @@ export class Recovery implements RecoveryHandler {
           if (priority > 0) queue.index.setPriority(sequence, priority)
         })
       case PART.held:
-        return forEachPair(part, (time, sequence) => {
-          if (queue.index.positionOf(sequence) !== 0) queue.restoreHeld(sequence, time)
-        })
+        return forEachPair(part, (time, sequence) => this.#hold(queue, sequence, time))
       case PART.expiry:
         return forEachPair(part, (time, sequence) => queue.times.expireAt(sequence, time))
       case PART.attempts:
@@ -187,8 +187,15 @@ export class Recovery implements RecoveryHandler {
     if (queue === undefined || queue.index.positionOf(sequence) === 0) return
     queue.times.setAttempts(sequence, view.getUint32(offset + 4, true))
     queue.index.setBits(sequence, ENTRY.redelivered)
-    const dueAtMs = view.getFloat64(offset + 16, true)
-    if (dueAtMs > 0) queue.restoreHeld(sequence, dueAtMs)
+    this.#hold(queue, sequence, view.getFloat64(offset + 16, true))
+  }
+
+  /** @param dueAtMs 0: not held back */
+  #hold(queue: Queue, sequence: number, dueAtMs: number): void {
+    let held = this.#held.get(queue)
+    if (held === undefined) this.#held.set(queue, (held = new Map<number, number>()))
+    if (dueAtMs > 0) held.set(sequence, dueAtMs)
+    else held.delete(sequence)
   }
 
   #settle(number: number, sequence: number): void {
@@ -276,6 +283,9 @@ export class Recovery implements RecoveryHandler {
   finish(suspect: boolean): void {
     const { journal } = this.#broker.services
     for (const queue of this.#broker.queuesByNumber.values()) {
+      for (const [sequence, dueAtMs] of this.#held.get(queue) ?? []) {
+        if (queue.index.positionOf(sequence) !== 0) queue.restoreHeld(sequence, dueAtMs)
+      }
       const keys = this.#keys.get(queue)
       queue.restored(journal, (sequence) => keys?.get(sequence) ?? `\0${sequence}`, suspect)
     }
