@@ -77,6 +77,9 @@ function flagValues(flags: ServeFlags): FlagValue[] {
   return values
 }
 
+/** How this program is called: from a checkout, or as the installed package. */
+const PROGRAM = import.meta.url.endsWith('.ts') ? 'npm run -s waybill --' : 'npx waybill'
+
 /** What a person sees who started it by hand; programs wait for the last line. */
 function welcome(server: Server, dataFolder: string, version: string, guest: boolean): string {
   const addresses = server.listeners.map(({ name, host, port }) => `${name}://${host.includes(':') ? `[${host}]` : host}:${port}`)
@@ -86,8 +89,8 @@ function welcome(server: Server, dataFolder: string, version: string, guest: boo
     lines.push(
       '  user        guest, password guest, from this machine only',
       '  try next    (in another terminal)',
-      `    npm run -s waybill -- consume --url ${first} --queue hello --declare`,
-      `    echo '{"greeting":"hello"}' | npm run -s waybill -- publish --url ${first} --key hello`,
+      `    ${PROGRAM} consume --url ${first} --queue hello --declare`,
+      `    echo '{"greeting":"hello"}' | ${PROGRAM} publish --url ${first} --key hello`,
     )
   }
   lines.push(`ready: ${addresses.join(', ')}`)
