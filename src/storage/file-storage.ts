@@ -3,7 +3,7 @@
  * See storage.ts for what is promised, record.ts and checkpoint.ts for the formats.
  */
 import { assert } from '../base/assert.ts'
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Timer } from '../base/clock.ts'
 import { WaybillError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import { checkpointNames, isUnfinishedCheckpoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
@@ -18,9 +18,10 @@ import { Journal } from './journal.ts'
 import { storageLimits } from './limits.ts'
 import type { StorageLimits } from './limits.ts'
 import { MemoryLog } from './memory-log.ts'
+import { StreamPartition } from './partition-log.ts'
 import { Pressure } from './pressure.ts'
 import { TailReader } from './recovery.ts'
-import { segmentBaseOf, SegmentFiles } from './segment-files.ts'
+import { JOURNAL_FOLDER, segmentBaseOf, SegmentFiles } from './segment-files.ts'
 import { SegmentTable } from './segment-table.ts'
 import type { Segment } from './segment-table.ts'
 import type { Log, PartitionLog, Position, RecoveryHandler, RecoveryReport, Storage, StorageOwner, StorageUsage } from './storage.ts'
@@ -53,7 +54,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     let format = await readFormat(disk, names)
     const created = format === undefined
     if (format === undefined) {
-      const stray = names.find((name) => segmentBaseOf(name) >= 0)
+      const stray = names.find((name) => segmentBaseOf(JOURNAL_FOLDER, name) >= 0)
       if (stray !== undefined)
         throw new WaybillError('STORAGE_DAMAGED', `${disk.path} holds ${stray}, but the file ${disk.path}/format is missing`)
       format = await writeFormat(disk, random, limits.segmentSizeBytes, clock.now())
@@ -68,7 +69,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
 type State = 'opened' | 'recovered' | 'running' | 'closing' | 'failed' | 'closed'
 
 interface DurabilityWaiter {
-  readonly position: Position
+  readonly isDone: () => boolean
   readonly resolve: () => void
   readonly reject: (error: WaybillError) => void
 }
@@ -104,17 +105,20 @@ class FileStorage implements Storage {
   #inFlight = false
   #inFlightEnd: Position = 0
   #inFlightEmptied: Segment[] | undefined
+  #inFlightWriteCount = 0
   /** The owner asked for a commit while one was under way. */
   #wanted = false
   #waiters: DurabilityWaiter[] = []
 
+  readonly #opening = new Map<string, Promise<PartitionLog>>()
+  readonly #partitions: StreamPartition[] = []
   #checkpoints: StoredCheckpoint[] = []
   #checkpointing: Promise<void> | undefined
   #checkpointAsked = false
   #tailStart: Position = 0
   #compactionToCheck = false
   #victimNumber = -1
-  #idleTimerArmed = false
+  #idleTimer: Timer | undefined
   #commitCount = 0
 
   constructor(disk: Disk, clock: Clock, limits: StorageLimits, format: FolderFormat, created: boolean) {
@@ -126,10 +130,10 @@ class FileStorage implements Storage {
     this.#cleanMark = new CleanMark(disk)
     this.#pressure = new Pressure(limits.unsyncedSizeBytesMax, (paused, reason) => this.#owner?.pressure(paused, reason))
     const failed = (error: WaybillError): void => this.#fail(error)
-    this.#files = new SegmentFiles(disk, clock, limits, { allocationFull: (full) => this.#pressure.allocationFull(full), failed })
+    const full = (isFull: boolean): void => this.#pressure.full(isFull)
+    this.#files = new SegmentFiles(disk, JOURNAL_FOLDER, clock, limits, { allocationFull: full, failed })
     this.#table = new SegmentTable(limits.segmentSizeBytes, (number) => this.#segmentDied(number))
-    const writingFull = (full: boolean): void => this.#pressure.writingFull(full)
-    this.#writer = new CommitWriter(this.#files, clock, { written: () => this.#written(), writingFull, failed })
+    this.#writer = new CommitWriter(this.#files, clock, { written: () => this.#partWritten(), writingFull: full, failed })
     const { salt } = format
     this.journal = new Journal({ salt, clock, limits, pool: this.#pool, files: this.#files, table: this.#table })
     this.memory = new MemoryLog(clock, limits, this.#pool)
@@ -196,7 +200,7 @@ class FileStorage implements Storage {
     this.memory.sweep()
     const victim = this.memory.takeVictim()
     if (victim !== undefined) this.#owner?.compactionDue(victim)
-    this.#pressure.unsynced(this.journal.end - this.watermark)
+    this.#pressure.unsynced(this.#unsyncedSizeBytes())
     if (this.#inFlight) this.#wanted = true
     else this.#cut(true)
   }
@@ -213,9 +217,10 @@ class FileStorage implements Storage {
   }
 
   usage(): StorageUsage {
+    const partitionSizeBytes = this.#partitions.reduce((sum, partition) => sum + partition.diskSizeBytes, 0)
     const checkpointSizeBytes = this.#checkpoints.reduce((sum, checkpoint) => sum + checkpoint.sizeBytes, 0)
     return {
-      diskSizeBytes: this.#files.sizeBytes + checkpointSizeBytes,
+      diskSizeBytes: this.#files.sizeBytes + checkpointSizeBytes + partitionSizeBytes,
       liveSizeBytes: this.#table.liveSizeBytes,
       memorySizeBytes: this.#pool.sizeBytes,
       segmentCount: this.#table.count,
@@ -229,17 +234,42 @@ class FileStorage implements Storage {
         this.#state = 'closing'
         await this.#checkpointing?.catch(() => undefined)
         await this.checkpoint(parts)
+        await this.#whenDone(() => !this.#inFlight && !this.#hasOpenCommit)
         await this.#cleanMark.write(this.journal.end)
       }
     } finally {
       this.#state = 'closed'
+      this.#idleTimer?.cancel()
       await this.#files.close()
+      for (const partition of this.#partitions) await partition.close()
       await this.#disk.unlock()
     }
   }
 
   openPartition(name: string): Promise<PartitionLog> {
-    throw new WaybillError('NOT_IMPLEMENTED', `the partition ${name} cannot be opened`)
+    assert(this.#state === 'recovered' || this.#state === 'running', 'partitions are opened after recovery')
+    const known = this.#opening.get(name)
+    if (known !== undefined) return known
+    const opening = this.#openPartition(name)
+    this.#opening.set(name, opening)
+    opening.catch(() => this.#opening.delete(name))
+    return opening
+  }
+
+  async #openPartition(name: string): Promise<PartitionLog> {
+    const partition = new StreamPartition(name, {
+      disk: this.#disk,
+      clock: this.#clock,
+      salt: this.#format.salt,
+      limits: this.#limits,
+      pool: this.#pool,
+      written: () => this.#partWritten(),
+      full: (full) => this.#pressure.full(full),
+      failed: (error) => this.#fail(error),
+    })
+    await partition.open()
+    this.#partitions.push(partition)
+    return partition
   }
 
   /** Reads the newest checkpoint that is whole, its parts going to the handler. A damaged one gives way to the one before it. */
@@ -279,7 +309,10 @@ class FileStorage implements Storage {
     this.#wanted = false
     if (ask) this.#owner?.beforeCommit()
     const emptied = this.#table.takeEmptied()
-    if (!this.journal.hasOpenCommit) {
+    const isJournalOpen = this.journal.hasOpenCommit
+    let writeCount = isJournalOpen ? 1 : 0
+    for (const partition of this.#partitions) if (partition.hasOpenCommit) writeCount++
+    if (writeCount === 0) {
       // Nothing is to be written, so nothing can bring back the references of these.
       if (emptied !== undefined) this.#table.settle(emptied)
       return
@@ -287,7 +320,24 @@ class FileStorage implements Storage {
     this.#inFlight = true
     this.#inFlightEnd = this.journal.end
     this.#inFlightEmptied = emptied
-    this.#writer.write(this.journal.cut())
+    this.#inFlightWriteCount = writeCount
+    for (const partition of this.#partitions) if (partition.hasOpenCommit) partition.startWrite()
+    if (isJournalOpen) this.#writer.write(this.journal.cut())
+  }
+
+  /** The commit is durable when the journal and all partitions that had something are. */
+  #partWritten(): void {
+    if (--this.#inFlightWriteCount === 0) this.#written()
+  }
+
+  get #hasOpenCommit(): boolean {
+    return this.journal.hasOpenCommit || this.#partitions.some((partition) => partition.hasOpenCommit)
+  }
+
+  #unsyncedSizeBytes(): number {
+    let sizeBytes = this.journal.end - this.watermark
+    for (const partition of this.#partitions) sizeBytes += partition.unsyncedSizeBytes
+    return sizeBytes
   }
 
   /** A commit is on the disk. The next one is started before the owner hears of it: the disk works while confirms go out. */
@@ -298,11 +348,12 @@ class FileStorage implements Storage {
     this.watermark = this.#inFlightEnd
     if (this.#inFlightEmptied !== undefined) this.#table.settle(this.#inFlightEmptied)
     this.journal.evict(this.watermark, this.#limits.cacheSizeBytes)
+    for (const partition of this.#partitions) partition.settle()
     this.#files.advance(this.watermark)
     const watermark = this.watermark
-    if (this.#state === 'running' && (this.#wanted || this.journal.hasOpenCommit)) this.#cut(true)
+    if (this.#state === 'running' && (this.#wanted || this.#hasOpenCommit)) this.#cut(true)
     this.#wakeWaiters()
-    this.#pressure.unsynced(this.journal.end - watermark)
+    this.#pressure.unsynced(this.#unsyncedSizeBytes())
     this.#owner?.committed(watermark)
     this.#askIfDue()
     this.#armIdleTimer()
@@ -311,17 +362,17 @@ class FileStorage implements Storage {
   #wakeWaiters(): void {
     if (this.#waiters.length === 0) return
     const waiters = this.#waiters
-    this.#waiters = waiters.filter((waiter) => waiter.position > this.watermark)
-    for (const waiter of waiters) if (waiter.position <= this.watermark) waiter.resolve()
-    if (this.#waiters.length > 0 && !this.#inFlight && this.journal.hasOpenCommit) this.#cut(false)
+    this.#waiters = waiters.filter((waiter) => !waiter.isDone())
+    for (const waiter of waiters) if (waiter.isDone()) waiter.resolve()
+    if (this.#waiters.length > 0 && !this.#inFlight && this.#hasOpenCommit) this.#cut(false)
   }
 
-  /** Resolves when everything before `position` is on the disk. */
-  #durable(position: Position): Promise<void> {
+  /** Resolves when a condition holds that commits bring about, such as that everything up to a position is on the disk. */
+  #whenDone(isDone: () => boolean): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    if (!this.#inFlight && this.journal.hasOpenCommit) this.#cut(false)
-    if (this.watermark >= position) return Promise.resolve()
-    return new Promise((resolve, reject) => this.#waiters.push({ position, resolve, reject }))
+    if (!this.#inFlight && this.#hasOpenCommit) this.#cut(false)
+    if (isDone()) return Promise.resolve()
+    return new Promise((resolve, reject) => this.#waiters.push({ isDone, resolve, reject }))
   }
 
   async #checkpoint(parts: readonly Uint8Array[]): Promise<void> {
@@ -332,7 +383,7 @@ class FileStorage implements Storage {
       replaySequence: journal.replaySequence,
       segments: this.#table.statistics(),
     }
-    const ready = this.#durable(head.position)
+    const ready = this.#whenDone(() => this.watermark >= head.position)
     ready.catch(() => undefined)
     const { name, sizeBytes } = await writeCheckpoint(this.#disk, this.#format.salt, head, parts, ready)
     if (this.#failure !== undefined) throw this.#failure
@@ -389,14 +440,14 @@ class FileStorage implements Storage {
   }
 
   #armIdleTimer(): void {
-    if (this.#idleTimerArmed) return
-    this.#idleTimerArmed = true
+    if (this.#idleTimer !== undefined || this.#state !== 'running') return
     const commitCount = this.#commitCount
-    this.#clock.setTimer(IDLE_MS, () => {
-      this.#idleTimerArmed = false
+    this.#idleTimer = this.#clock.setTimer(IDLE_MS, () => {
+      this.#idleTimer = undefined
       if (this.#state !== 'running') return
       if (this.#commitCount !== commitCount) return this.#armIdleTimer()
       this.journal.shrink(this.watermark)
+      for (const partition of this.#partitions) partition.shrink()
       this.#pool.clear()
       this.#files.trimSpares(1)
     })

@@ -28,8 +28,6 @@ export interface StorageLimits {
   readonly spareSegmentsMax: number
   /** Chunk size of the memory log. */
   readonly memoryChunkSizeBytes: number
-  /** Size of a stream partition's segment. */
-  readonly partitionSegmentSizeBytes: number
 }
 
 /** The limits of a server. */
@@ -47,7 +45,6 @@ const STORAGE_LIMITS: StorageLimits = {
   allocationStepSizeBytes: 4 * MIB,
   spareSegmentsMax: 5,
   memoryChunkSizeBytes: MIB,
-  partitionSegmentSizeBytes: LIMITS.segmentSizeBytes,
 }
 
 /** Completes limits and checks that they go together. */

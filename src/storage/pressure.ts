@@ -7,8 +7,8 @@ export type PressureReason = 'disk-full' | 'unsynced'
 export class Pressure {
   readonly #changed: (paused: boolean, reason: PressureReason) => void
   readonly #unsyncedSizeBytesMax: number
-  #allocationFull = false
-  #writingFull = false
+  /** How many writers wait for room on the disk. */
+  #fullCount = 0
   #unsynced = false
 
   constructor(unsyncedSizeBytesMax: number, changed: (paused: boolean, reason: PressureReason) => void) {
@@ -16,18 +16,10 @@ export class Pressure {
     this.#changed = changed
   }
 
-  /** The disk had no room for blocks allocated ahead, or has again. */
-  allocationFull(full: boolean): void {
-    const before = this.#full
-    this.#allocationFull = full
-    if (this.#full !== before) this.#changed(full, 'disk-full')
-  }
-
-  /** The disk had no room for a commit, or has again. */
-  writingFull(full: boolean): void {
-    const before = this.#full
-    this.#writingFull = full
-    if (this.#full !== before) this.#changed(full, 'disk-full')
+  /** One writer found the disk full, or has room again: each tells both in turn. */
+  full(full: boolean): void {
+    this.#fullCount += full ? 1 : -1
+    if (this.#fullCount === (full ? 1 : 0)) this.#changed(full, 'disk-full')
   }
 
   /** So many bytes are not on the disk: begins above the limit, ends below half of it. */
@@ -36,9 +28,5 @@ export class Pressure {
     if (over === this.#unsynced) return
     this.#unsynced = over
     this.#changed(over, 'unsynced')
-  }
-
-  get #full(): boolean {
-    return this.#allocationFull || this.#writingFull
   }
 }

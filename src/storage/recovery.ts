@@ -92,6 +92,7 @@ export class TailReader {
         if (!clean) await this.#refuseIfFollowed(part, next + parts.length)
         const cutSizeBytes = parts.reduce((sum, whole) => sum + whole.sizeBytes, part.state === 'broken' ? part.sizeBytes : 0)
         this.#memory = allocateMemory(0)
+        this.#windowSizeBytes = 0
         return { position, sequence: next, cutSizeBytes }
       }
       for (const whole of parts) await this.#visitPart(whole, parts.length > 1, visit)
@@ -113,6 +114,20 @@ export class TailReader {
       const offset = position - number * this.#segmentSizeBytes
       await readInto(file, bytes, offset)
       await writeDurably(file, bytes, offset)
+    }
+  }
+
+  /**
+   * Gives the records of one complete segment, in order.
+   * @throws WaybillError STORAGE_DAMAGED
+   */
+  async readSegment(start: Position, visit: RecordVisitor): Promise<void> {
+    const end = (Math.floor(start / this.#segmentSizeBytes) + 1) * this.#segmentSizeBytes
+    for (let position = start; position < end;) {
+      const part = await this.#check(position, undefined)
+      if (part.state !== 'whole') return this.#refuseIfFollowed(part, 0)
+      await this.#visitPart(part, false, visit)
+      position += part.sizeBytes
     }
   }
 
@@ -138,11 +153,12 @@ export class TailReader {
     return across.state === 'absent' ? here : across
   }
 
-  async #check(position: Position, sequence: number): Promise<PartCheck> {
+  async #check(position: Position, sequence: number | undefined): Promise<PartCheck> {
     const absent: PartCheck = { state: 'absent', position, sizeBytes: 0, continues: false }
     if (!(await this.#bring(position, COMMIT_HEAD_SIZE))) return absent
     const head = this.#head
-    if (!head.read(this.#memory, position - this.#windowStart, this.#salt, position) || head.sequence !== sequence) return absent
+    if (!head.read(this.#memory, position - this.#windowStart, this.#salt, position)) return absent
+    if (sequence !== undefined && head.sequence !== sequence) return absent
     const { sizeBytes, continues } = head
     const broken: PartCheck = { state: 'broken', position, sizeBytes, continues }
     if (!(await this.#bring(position, sizeBytes))) return broken

@@ -26,7 +26,7 @@ import {
   validRecordSize,
 } from './record.ts'
 import type { Memory, Salt } from './record.ts'
-import { segmentBaseOf, segmentName } from './segment-files.ts'
+import { JOURNAL_FOLDER, segmentBaseOf, segmentName } from './segment-files.ts'
 
 const COPY_SIZE = 4 * 1024 * 1024
 /** Files that say how a process left the folder, not what is in it. */
@@ -88,12 +88,12 @@ class Salvage {
     if (format === undefined) throw new WaybillError('STORAGE_DAMAGED', `${this.#from.path} has no file "format": it is no data folder`)
     const { salt, segmentSizeBytes } = format
     const checkpoint = await this.#keepCheckpoint(names, salt)
-    const bases = names.map(segmentBaseOf).filter((base) => base >= 0 && base % segmentSizeBytes === 0)
+    const bases = names.map((name) => segmentBaseOf(JOURNAL_FOLDER, name)).filter((base) => base >= 0 && base % segmentSizeBytes === 0)
     const numbers = bases.map((base) => base / segmentSizeBytes).sort((a, b) => a - b)
     const start = checkpoint?.replayStart ?? (numbers[0] ?? 0) * segmentSizeBytes
     this.#sequence = checkpoint?.replaySequence ?? 1
     const tailStart = Math.floor(start / segmentSizeBytes)
-    for (const number of numbers) if (number < tailStart) await this.#copy(segmentName(number * segmentSizeBytes))
+    for (const number of numbers) if (number < tailStart) await this.#copy(segmentName(JOURNAL_FOLDER, number * segmentSizeBytes))
     const last = numbers.at(-1) ?? -1
     for (let number = tailStart; number <= last; number++) {
       await this.#repair(number, numbers.includes(number), Math.max(0, start - number * segmentSizeBytes), salt, segmentSizeBytes)
@@ -125,7 +125,7 @@ class Salvage {
 
   /** Writes a segment of the tail again from offset `start` on. */
   async #repair(number: number, isPresent: boolean, start: number, salt: Salt, segmentSizeBytes: number): Promise<void> {
-    const name = segmentName(number * segmentSizeBytes)
+    const name = segmentName(JOURNAL_FOLDER, number * segmentSizeBytes)
     const memory = allocateMemory(segmentSizeBytes)
     memory.buffer.fill(0)
     let sizeBytes = 0
@@ -295,7 +295,7 @@ class SegmentRepair {
 }
 
 function isJournalOrCheckpoint(name: string): boolean {
-  return name.startsWith('journal/') || name.startsWith('checkpoint/')
+  return name.startsWith(JOURNAL_FOLDER) || name.startsWith('checkpoint/')
 }
 
 async function sizeOf(disk: Disk, name: string): Promise<number> {

@@ -11,7 +11,8 @@ import type { Disk, DiskFile } from './disk.ts'
 import type { StorageLimits } from './limits.ts'
 import type { Position } from './storage.ts'
 
-const FOLDER = 'journal/'
+/** Folder of the journal's segments. */
+export const JOURNAL_FOLDER = 'journal/'
 const SUFFIX = '.segment'
 const SPARE = 'spare-'
 const DIGITS = 16
@@ -21,14 +22,14 @@ const OPEN_FILES_MAX = 16
 const ZEROS = Buffer.alloc(1024 * 1024)
 
 /** Name of the file of the segment that begins at a position. */
-export function segmentName(base: Position): string {
-  return FOLDER + String(base).padStart(DIGITS, '0') + SUFFIX
+export function segmentName(folder: string, base: Position): string {
+  return folder + String(base).padStart(DIGITS, '0') + SUFFIX
 }
 
 /** The position that a file name tells, or -1 for other files. */
-export function segmentBaseOf(name: string): Position {
-  const digits = name.slice(FOLDER.length, -SUFFIX.length)
-  return name.startsWith(FOLDER) && name.endsWith(SUFFIX) && /^\d{16}$/.test(digits) ? Number(digits) : -1
+export function segmentBaseOf(folder: string, name: string): Position {
+  const digits = name.slice(folder.length, -SUFFIX.length)
+  return name.startsWith(folder) && name.endsWith(SUFFIX) && /^\d{16}$/.test(digits) ? Number(digits) : -1
 }
 
 /** What the files tell. */
@@ -56,6 +57,7 @@ interface Entry {
 /** All segment files of one folder. */
 export class SegmentFiles {
   readonly #disk: Disk
+  readonly #folder: string
   readonly #clock: Clock
   readonly #limits: StorageLimits
   readonly #owner: SegmentFilesOwner
@@ -70,8 +72,9 @@ export class SegmentFiles {
   #full = false
   #closed = false
 
-  constructor(disk: Disk, clock: Clock, limits: StorageLimits, owner: SegmentFilesOwner) {
+  constructor(disk: Disk, folder: string, clock: Clock, limits: StorageLimits, owner: SegmentFilesOwner) {
     this.#disk = disk
+    this.#folder = folder
     this.#clock = clock
     this.#limits = limits
     this.#owner = owner
@@ -80,11 +83,11 @@ export class SegmentFiles {
   /** Takes over what is in the folder. @returns the numbers of the segments, in order */
   async adopt(names: readonly string[]): Promise<number[]> {
     for (const name of names) {
-      if (name.startsWith(FOLDER + SPARE)) {
+      if (name.startsWith(this.#folder + SPARE)) {
         this.#spares.push({ name, sizeBytes: await this.#sizeOf(name) })
-        this.#spareCounter = Math.max(this.#spareCounter, Number.parseInt(name.slice(FOLDER.length + SPARE.length), 10) + 1)
+        this.#spareCounter = Math.max(this.#spareCounter, Number.parseInt(name.slice(this.#folder.length + SPARE.length), 10) + 1)
       }
-      const base = segmentBaseOf(name)
+      const base = segmentBaseOf(this.#folder, name)
       if (base < 0 || base % this.#limits.segmentSizeBytes !== 0) continue
       const entry = newEntry(base / this.#limits.segmentSizeBytes, name, true)
       entry.allocatedSizeBytes = await this.#sizeOf(name)
@@ -105,7 +108,7 @@ export class SegmentFiles {
   }
 
   nameOf(number: number): string {
-    return this.#entries.get(number)?.name ?? segmentName(number * this.#limits.segmentSizeBytes)
+    return this.#entries.get(number)?.name ?? segmentName(this.#folder, number * this.#limits.segmentSizeBytes)
   }
 
   /** For messages: file and offset of a position. */
@@ -117,7 +120,7 @@ export class SegmentFiles {
   /** Makes the file of a segment, unless it is there. */
   prepare(number: number): void {
     if (this.#entries.has(number) || this.#closed) return
-    const entry = newEntry(number, segmentName(number * this.#limits.segmentSizeBytes), false)
+    const entry = newEntry(number, segmentName(this.#folder, number * this.#limits.segmentSizeBytes), false)
     this.#entries.set(number, entry)
     this.#change(() => this.#create(entry))
   }
@@ -166,7 +169,7 @@ export class SegmentFiles {
     const number = Math.floor(position / this.#limits.segmentSizeBytes)
     const entry = this.#entries.get(number)
     if (entry === undefined || !entry.ready) {
-      const error: NodeJS.ErrnoException = new Error(`${segmentName(number * this.#limits.segmentSizeBytes)} is missing`)
+      const error: NodeJS.ErrnoException = new Error(`${segmentName(this.#folder, number * this.#limits.segmentSizeBytes)} is missing`)
       error.code = 'ENOENT'
       this.#clock.endOfTurn(() => callback(error, 0))
       return
@@ -190,7 +193,7 @@ export class SegmentFiles {
       await file?.close()
       const { segmentSizeBytes, spareSegmentsMax } = this.#limits
       if (entry.allocatedSizeBytes >= segmentSizeBytes / 2 && this.#spares.length < spareSegmentsMax) {
-        const name = `${FOLDER}${SPARE}${this.#spareCounter++}${SUFFIX}`
+        const name = `${this.#folder}${SPARE}${this.#spareCounter++}${SUFFIX}`
         await this.#disk.rename(entry.name, name)
         this.#spares.push({ name, sizeBytes: entry.allocatedSizeBytes })
       } else {
@@ -233,7 +236,7 @@ export class SegmentFiles {
   }
 
   #change(action: () => Promise<void>): void {
-    this.#chain = this.#chain.then(action).catch((error: NodeJS.ErrnoException) => this.#fail('changing', FOLDER, error))
+    this.#chain = this.#chain.then(action).catch((error: NodeJS.ErrnoException) => this.#fail('changing', this.#folder, error))
   }
 
   async #create(entry: Entry): Promise<void> {

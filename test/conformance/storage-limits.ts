@@ -15,5 +15,4 @@ export const SMALL_LIMITS: StorageLimits = {
   allocationStepSizeBytes: 4096,
   spareSegmentsMax: 3,
   memoryChunkSizeBytes: 4096,
-  partitionSegmentSizeBytes: 16 * 1024,
 }

@@ -9,6 +9,8 @@ import type { Disk, DiskFile } from '../../src/storage/disk.ts'
 import { FileDisk } from '../../src/storage/file-disk.ts'
 import { openStorage } from '../../src/storage/file-storage.ts'
 import { storageConformance } from '../conformance/storage.ts'
+import type { StorageWorld } from '../conformance/storage.ts'
+import { partitionConformance } from '../conformance/storage-partition.ts'
 
 const DEADLINE_MS = 20_000
 
@@ -21,7 +23,7 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-storageConformance('files', async () => {
+const createWorld = async (): Promise<StorageWorld> => {
   const folder = await mkdtemp(join(tmpdir(), 'waybill-storage-'))
   const clock = new SystemClock()
   let disk = new FileDisk(folder)
@@ -36,7 +38,10 @@ storageConformance('files', async () => {
     die: () => disk.unlock(),
     end: () => rm(folder, { recursive: true, force: true }),
   }
-})
+}
+
+storageConformance('files', createWorld)
+partitionConformance('files', createWorld)
 
 describe('the disk of the machine', () => {
   const withDisk = (promise: string, body: (disk: Disk) => Promise<void>): void => {

@@ -3,8 +3,10 @@ import { SimulatedClock } from '../../src/base/simulated-clock.ts'
 import { openStorage } from '../../src/storage/file-storage.ts'
 import { SimulatedDisk } from '../../src/storage/simulated-disk.ts'
 import { storageConformance } from '../conformance/storage.ts'
+import type { StorageWorld } from '../conformance/storage.ts'
+import { partitionConformance } from '../conformance/storage-partition.ts'
 
-storageConformance('a simulated disk', () => {
+const createWorld = (): Promise<StorageWorld> => {
   const random = new SeededRandom(1)
   const clock = new SimulatedClock({ random })
   const disk = new SimulatedDisk(clock, random)
@@ -18,4 +20,7 @@ storageConformance('a simulated disk', () => {
     },
     end: () => Promise.resolve(),
   })
-})
+}
+
+storageConformance('a simulated disk', createWorld)
+partitionConformance('a simulated disk', createWorld)
