@@ -261,3 +261,10 @@ test('an idle reader gives its memory back', () => {
   assert.equal(recorder.frames.length, 2)
   assert.ok(recorder.frames.every((each) => each.payload.every((byte) => byte === 7)))
 })
+
+test('a frame that may not come is refused when its head is there, before anything else of it', () => {
+  const reader = new FrameReader(new Recorder(), 4096)
+  reader.push(Buffer.from(HEADER))
+  assert.throws(() => reader.push(Buffer.from('01000000001001', 'hex')), WaybillError)
+  assert.equal(reader.gatheredSizeBytes, 0)
+})

@@ -111,7 +111,11 @@ export class FrameReader {
       if (this.#state === 'greeting') at = this.#takeGreeting(chunk)
       if (this.#gatheredLength > 0 && this.#state === 'frames') at = this.#completeGathered(chunk, at)
       if (this.#state === 'frames') at = this.#takeFrames(chunk, at)
-      if (at < chunk.length && this.#state !== 'failed') this.#gather(chunk, at, chunk.length)
+      if (at < chunk.length && this.#state !== 'failed') {
+        this.#gather(chunk, at, chunk.length)
+        // A head alone is enough to refuse a frame.
+        if (this.#state === 'frames' && this.#gatheredLength === FRAME_HEAD_SIZE_BYTES) this.#payloadSize(this.#gathered, 0)
+      }
       finished = true
     } finally {
       // After an error the boundaries of frames are lost: nothing more can be read.
