@@ -172,6 +172,11 @@ export class RawClient {
     })
   }
 
+  /** Sends the end of the stream and goes on reading: the connection is half open. */
+  finish(): void {
+    this.#socket.end()
+  }
+
   /** Ends the socket without a word, as a crash of the client does. */
   destroy(): void {
     this.#socket.destroy()

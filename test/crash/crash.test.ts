@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { CrashFailure, type CrashOptions, crashRepeatedly } from './run.ts'
 import { wipeJournalEnd } from './sabotage.ts'
@@ -30,7 +31,7 @@ async function mustFail(options: Pick<CrashOptions, 'trust' | 'sabotage'>, compl
   )
   assert.ok(failure instanceof CrashFailure)
   assert.match(String(failure.cause), complaint)
-  await rm(failure.dataFolder, { recursive: true })
+  await rm(dirname(failure.dataFolder), { recursive: true })
 }
 
 test('notices lost messages when publications are believed that were never confirmed', async () => {

@@ -6,9 +6,9 @@
  */
 import { SeededRandom } from '../../src/base/random.ts'
 import { call, openClient } from '../amqp-0-9-1/login.ts'
+import { WaybillProcess } from '../peers/waybill-process.ts'
 import { Ledger, type LedgerCounts, Violation } from './ledger.ts'
 import { declareTopology, QUEUES, type QueueRules } from './topology.ts'
-import { Victim } from './victim.ts'
 import { type Trust, Worker } from './worker.ts'
 
 /** What to do. */
@@ -51,12 +51,13 @@ export class CrashFailure extends Error {
  * @throws CrashFailure
  */
 export async function crashRepeatedly(options: CrashOptions): Promise<CrashReport> {
-  const victim = await Victim.create()
+  // Deliveries that nobody settles any more are not waited for when the server is asked to end.
+  const victim = await WaybillProcess.create({ drainTime: '100ms' })
   const run = new CrashRun(options, victim)
   try {
     const report = await run.run()
     await victim.stop()
-    await victim.removeData()
+    victim.removeData()
     return report
   } catch (error) {
     const output = victim.output
@@ -70,14 +71,14 @@ export async function crashRepeatedly(options: CrashOptions): Promise<CrashRepor
 class CrashRun {
   round = 0
   readonly #options: CrashOptions
-  readonly #victim: Victim
+  readonly #victim: WaybillProcess
   readonly #random: SeededRandom
   readonly #ledger = new Ledger()
   #kills = 0
   #killsWhileStarting = 0
   #terminations = 0
 
-  constructor(options: CrashOptions, victim: Victim) {
+  constructor(options: CrashOptions, victim: WaybillProcess) {
     this.#options = options
     this.#victim = victim
     this.#random = new SeededRandom(options.seed)
