@@ -15,6 +15,7 @@ import { AMQP_FORM } from './message/amqp-form.ts'
 import { MessageForms } from './message/properties.ts'
 import { isLoopback } from './net/address.ts'
 import { DiskWatch } from './net/disk-watch.ts'
+import { FloodLog } from './net/flood-log.ts'
 import { Network, type Listener } from './net/listener.ts'
 import { MemoryWatch } from './net/memory-watch.ts'
 import { Pressure } from './net/pressure.ts'
@@ -229,6 +230,7 @@ export class Server {
     this.pressure = opened.pressure
     this.#diskWatch = opened.diskWatch
     this.pressure.listen(this)
+    const strangers = new FloodLog(clock, (text, fields, count) => log.warn(count === 1 ? fields : { ...fields, count }, text))
     this.network = new Network({
       turn: opened.turn,
       clock,
@@ -236,9 +238,9 @@ export class Server {
       connectionsMax: settings.connectionsMax,
       handshakeTimeoutMs: settings.handshakeTimeoutMs,
       observer: {
-        connectionRefused: (listener, reason) => log.warn({ listener, reason }, 'a connection was refused because of a limit'),
+        connectionRefused: (listener, reason) => strangers.add('a connection was refused because of a limit', { listener, reason }),
         acceptFailed: (listener, error, remoteAddress) =>
-          log.warn({ listener, remoteAddress, reason: error.message }, 'a connection failed before it was accepted'),
+          strangers.add('a connection failed before it was accepted', { listener, remoteAddress, reason: error.message }),
       },
     })
     this.#memoryWatch = new MemoryWatch({
@@ -286,14 +288,15 @@ export class Server {
   }
 
   /**
-   * Reads the certificates again; new connections use them.
+   * Reads the certificates again; new connections use them. @returns false when there are none
    * @throws CONFIGURATION_INVALID when they are wrong: then those in use stay
    */
-  async reloadCertificates(): Promise<void> {
-    if (this.#settings.tls === undefined) return
+  async reloadCertificates(): Promise<boolean> {
+    if (this.#settings.tls === undefined) return false
     const tls = await loadTls(this.#settings.tls, this.#options.clock.now())
     for (const warning of tls.warnings) this.#options.log.warn({}, warning)
     for (const listener of this.listeners) if (listener.secure) listener.useTls(tls)
+    return true
   }
 
   /**

@@ -142,7 +142,7 @@ class Running {
 
   #reload(): void {
     this.#server?.reloadCertificates().then(
-      () => this.#log.info('certificates were read again'),
+      (done) => this.#log.info(done ? 'certificates were read again' : 'there are no certificates to read again'),
       (error: unknown) => this.#log.error(`the certificates in use stay: ${error instanceof Error ? error.message : String(error)}`),
     )
   }

@@ -109,7 +109,7 @@ export class Network implements ConnectionContext {
    */
   async listen(settings: ListenerSettings, accept: AcceptConnection): Promise<Listener> {
     const acceptor: SocketAcceptor = {
-      accepted: (socket) => this.#accept(socket, accept),
+      accepted: (socket) => this.#accept(settings.name, socket, accept),
       mayAccept: () => this.#mayAccept(settings.name),
       acceptFailed: (error, remoteAddress) => this.#observer?.acceptFailed(settings.name, error, remoteAddress),
     }
@@ -158,18 +158,18 @@ export class Network implements ConnectionContext {
     return false
   }
 
-  #accept(socket: StreamSocket, accept: AcceptConnection): void {
+  #accept(listener: string, socket: StreamSocket, accept: AcceptConnection): void {
     const connection = new Connection(this.#nextId++, socket, this)
     this.#connections.add(connection)
     this.#handshakes.add(connection)
-    if (this.#handshakes.size > LIMITS.handshakesMax) this.#endOldestHandshake()
+    if (this.#handshakes.size > LIMITS.handshakesMax) this.#endOldestHandshake(listener)
     connection.start(accept(connection))
   }
 
-  #endOldestHandshake(): void {
+  #endOldestHandshake(listener: string): void {
     for (const oldest of this.#handshakes) {
       this.#handshakes.delete(oldest)
-      this.#observer?.connectionRefused('', 'handshakes')
+      this.#observer?.connectionRefused(listener, 'handshakes')
       oldest.destroy()
       return
     }
