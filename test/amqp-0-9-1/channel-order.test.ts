@@ -4,22 +4,7 @@ import { AmqpWorld } from './amqp-world.ts'
 
 const KIB = 1024
 
-test('a durable declaration is answered when it is on the disk, and what follows waits for its turn', async () => {
-  const world = await AmqpWorld.start()
-  const client = await world.client()
-  world.disk.slowness = 1000
-  client.raw.sendMethod(1, 'queue.declare', { queue: 'q', durable: true })
-  client.raw.sendMethod(1, 'queue.declare', { queue: 'transient' })
-  client.raw.sendMethod(1, 'basic.consume', { queue: 'q', 'consumer-tag': 'tag' })
-  client.publish('q', 'first')
-  await world.clock.runFor(1)
-  assert.deepEqual(client.takeLines(), [])
-  world.disk.slowness = 1
-  await world.clock.runFor(60_000)
-  assert.deepEqual(client.takeLines(), ['queue.declare-ok', 'queue.declare-ok', 'basic.consume-ok tag', 'basic.deliver tag 1 first'])
-})
-
-test('an error behind a durable declaration comes after its answer', async () => {
+test('what follows an error on its channel is ignored until the client agrees', async () => {
   const world = await AmqpWorld.start()
   const client = await world.client()
   client.raw.sendMethod(1, 'queue.declare', { queue: 'q', durable: true })
@@ -111,4 +96,12 @@ test('a channel that ends while its commit is under way gets no answer any more'
   world.disk.slowness = 1
   await world.clock.runFor(60_000)
   assert.equal(world.namespace.queues.get('q')?.readyCount, 1)
+})
+
+test('who deletes the queue of its own consumer is answered first and told of the cancellation then', async () => {
+  const world = await AmqpWorld.start()
+  const client = await world.client()
+  await client.call('queue.declare', { queue: 'q', durable: true })
+  await client.call('basic.consume', { queue: 'q', 'consumer-tag': 'tag' })
+  assert.deepEqual(await client.call('queue.delete', { queue: 'q' }), ['queue.delete-ok', 'basic.cancel tag'])
 })

@@ -57,7 +57,7 @@ export interface ChannelContext {
   consumerPrefetch: number
   /** The consumer of direct replies, or undefined. */
   replyConsumer: ReplyConsumer | undefined
-  /** Answers the client, after everything that it must be told before. */
+  /** Answers the client. */
   reply<Name extends MethodName>(name: Name, input: MethodInput<Name>): void
   /** Holds back everything that comes on this channel until `resume`. */
   wait(): void

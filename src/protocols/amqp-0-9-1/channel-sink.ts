@@ -37,17 +37,24 @@ class GatheredContent implements ContentSource {
   }
 }
 
+/** The channel, as its sink needs it. */
+export interface SinkOwner {
+  /** Sends a frame that the client did not ask for, behind the answer to what it did. */
+  notify(frame: Uint8Array): void
+  /** Closes the channel with the error. */
+  fault(error: WaybillError): void
+}
+
 /** See the head of this file. */
 export class ChannelSink implements SessionSink {
   readonly #host: ChannelHost
   readonly #number: number
-  readonly #failed: (error: WaybillError) => void
+  readonly #owner: SinkOwner
 
-  /** @param failed closes the channel with the error */
-  constructor(host: ChannelHost, number: number, failed: (error: WaybillError) => void) {
+  constructor(host: ChannelHost, number: number, owner: SinkOwner) {
     this.#host = host
     this.#number = number
-    this.#failed = failed
+    this.#owner = owner
   }
 
   /** Hot. */
@@ -101,11 +108,11 @@ export class ChannelSink implements SessionSink {
 
   consumerCancelled(consumer: Consumer): void {
     if (!this.#host.capabilities.consumerCancelNotify) return
-    this.#host.net.send(encodeMethodFrame(this.#number, 'basic.cancel', { consumerTag: consumer.tag, noWait: true }))
+    this.#owner.notify(encodeMethodFrame(this.#number, 'basic.cancel', { consumerTag: consumer.tag, noWait: true }))
   }
 
   failed(error: WaybillError): void {
-    this.#failed(error)
+    this.#owner.fault(error)
   }
 
   /** What replaces the stored properties: translated from another protocol, or with the count of deliveries where the queue counts for its clients. */

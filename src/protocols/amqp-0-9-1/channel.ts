@@ -13,17 +13,16 @@ import { Publication } from '../../broker/publication.ts'
 import { OUTCOME, Session } from '../../broker/session.ts'
 import type { ChannelContext, ChannelHost, HeldFrame } from './channel-context.ts'
 import { Publisher, type ReplyPublisher } from './channel-publish.ts'
-import { ChannelSink } from './channel-sink.ts'
+import { ChannelSink, type SinkOwner } from './channel-sink.ts'
 import { cancelConsumer, consume, getMessage, recover, setQuality } from './consumer-methods.ts'
 import { DeliverPrefix } from './deliveries.ts'
 import type { ErrorReply } from './error-mapping.ts'
 import { bindExchange, declareExchange, deleteExchange, unbindExchange } from './exchange-methods.ts'
-import { CLASS, FRAME, METHOD, type MethodId } from './grammar.ts'
+import { FRAME, METHOD, type MethodId } from './grammar.ts'
 import type { MethodName } from './method-table.ts'
-import { decodeMethod, encodeMethodFrame, type Method, methodIdAt, type MethodInput, writeMethodFrame } from './methods.ts'
+import { decodeMethod, type Method, methodIdAt, type MethodInput, writeMethodFrame } from './methods.ts'
 import { bindQueue, declareQueue, deleteQueue, purgeQueue, unbindQueue } from './queue-methods.ts'
 import type { ReplyConsumer, ReplyReceiver } from './reply-addresses.ts'
-import { ReplyLine } from './reply-line.ts'
 import { readSettlement, Settlement } from './settlements.ts'
 import { commitTransaction, rollbackTransaction, selectConfirms, selectTransaction } from './transaction-methods.ts'
 
@@ -40,7 +39,7 @@ const NEXT: Readonly<Record<ChannelState, readonly ChannelState[]>> = {
 const settlement = new Settlement()
 
 /** See the head of this file. */
-export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher {
+export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher, SinkOwner {
   readonly number: number
   readonly host: ChannelHost
   readonly session: Session
@@ -53,21 +52,21 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher {
   #state: ChannelState = 'open'
   readonly #sink: ChannelSink
   readonly #publisher: Publisher
-  readonly #replies: ReplyLine
   #held: HeldFrame[] = []
   #heldSizeBytes = 0
-  /** The journal before the change of the topology that is being carried out, or -1. */
-  #unchangedEnd = -1
+  /** A method is being carried out and was not answered yet. */
+  #dispatching = false
+  /** What else the client is to be told because of it: after its answer, as clients expect. */
+  #notices: Uint8Array[] = []
   /** Direct replies that wait for their transaction. */
   #transactionReplies: Publication[] = []
 
   constructor(number: number, host: ChannelHost) {
     this.number = number
     this.host = host
-    this.#sink = new ChannelSink(host, number, (error) => this.fault(error))
+    this.#sink = new ChannelSink(host, number, this)
     this.session = new Session(host.namespace, host, this.#sink)
     this.#publisher = new Publisher(this, this.session, this)
-    this.#replies = new ReplyLine((frame) => host.net.send(frame))
   }
 
   get usable(): boolean {
@@ -93,15 +92,15 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher {
   }
 
   reply<Name extends MethodName>(name: Name, input: MethodInput<Name>): void {
-    const position = this.#changedPosition()
-    if (position === 0 && !this.#replies.waiting) {
-      const { writer } = this.host.context
-      writer.clear()
-      writeMethodFrame(writer, this.number, name, input)
-      return this.host.net.send(writer.bytes())
-    }
-    this.#replies.add(encodeMethodFrame(this.number, name, input), position)
-    if (position > 0) this.host.context.broker.whenDurable(position, () => this.#advanceReplies())
+    const { writer } = this.host.context
+    writer.clear()
+    writeMethodFrame(writer, this.number, name, input)
+    this.host.net.send(writer.bytes())
+  }
+
+  notify(frame: Uint8Array): void {
+    if (this.#dispatching) this.#notices.push(frame)
+    else this.host.net.send(frame)
   }
 
   wait(): void {
@@ -128,7 +127,7 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher {
   close(reply: ErrorReply): void {
     const { replyCode, replyText } = reply
     const [classId, methodId] = [this.methodId >>> 16, this.methodId & 0xffff]
-    this.#unchangedEnd = -1
+    this.#dispatching = false
     this.#become('closing')
     this.#endSession()
     this.reply('channel.close', { replyCode, replyText, classId, methodId })
@@ -138,7 +137,6 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher {
   abandon(): void {
     if (this.#state === 'closed') return
     this.#become('closed')
-    this.#replies.clear()
     this.#endSession()
   }
 
@@ -184,15 +182,10 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher {
       case METHOD.basicReturn:
         return this.#publisher.beginForeign(id)
     }
-    const classId = id >>> 16
-    const changes = classId === CLASS.exchange || classId === CLASS.queue
-    if (this.#replies.waiting && !changes) {
-      this.#become('waiting')
-      return this.#hold(FRAME.method, buffer, start, end)
-    }
-    if (changes) this.#unchangedEnd = this.host.context.broker.services.journal.end
+    this.#dispatching = true
     this.#dispatch(decodeMethod(buffer, start, end))
-    this.#unchangedEnd = -1
+    this.#dispatching = false
+    if (this.#notices.length > 0) for (const frame of this.#notices.splice(0)) this.host.net.send(frame)
   }
 
   /** Hot. */
@@ -301,22 +294,10 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher {
     this.host.held(end - start)
   }
 
-  /** The journal position that the answer to a change of the topology waits for, or 0. */
-  #changedPosition(): number {
-    if (this.#unchangedEnd < 0) return 0
-    const { journal, storage } = this.host.context.broker.services
-    return journal.end !== this.#unchangedEnd && journal.end > storage.watermark ? journal.end : 0
-  }
-
-  #advanceReplies(): void {
-    if (this.#state === 'closed') return
-    this.#replies.advance(this.host.context.broker.services.storage.watermark)
-    if (!this.#replies.waiting) this.resume()
-  }
-
   #endSession(): void {
     this.session.close()
     this.#publisher.end()
+    this.#notices = []
     this.#transactionReplies = []
     if (this.replyConsumer !== undefined) this.host.context.replyAddresses.remove(this.replyConsumer.address)
     this.replyConsumer = undefined

@@ -75,6 +75,9 @@ const CAPABILITIES = {
   direct_reply_to: true,
 } as const
 
+/** Clients choose their ways by these two: they name the dialect that is spoken, not who speaks it (docs/decisions/0016). */
+const DIALECT = { product: 'RabbitMQ', version: '3.13.7' } as const
+
 const NO_CAPABILITIES: ClientCapabilities = { authenticationFailureClose: false, connectionBlocked: false, consumerCancelNotify: false }
 
 /** See the head of this file. */
@@ -106,11 +109,9 @@ export class Handshake {
     const serverProperties = {
       capabilities: CAPABILITIES,
       cluster_name: 'waybill',
-      copyright: 'The Waybill authors',
-      information: 'Licensed under the Apache License 2.0',
+      information: `Waybill ${context.settings.version}, Apache License 2.0`,
       platform: `Node.js ${process.versions.node}`,
-      product: 'Waybill',
-      version: context.settings.version,
+      ...DIALECT,
     }
     const mechanisms = offeredMechanisms(this.#certified)
     net.send(encodeMethodFrame(0, 'connection.start', { versionMajor: 0, versionMinor: 9, serverProperties, mechanisms, locales: 'en_US' }))
