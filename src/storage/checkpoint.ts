@@ -99,18 +99,24 @@ export async function writeCheckpoint(
   const file = await disk.open(temporary, true)
   let sizeBytes = 0
   try {
-    await file.truncate(0)
-    const writer = new StepWriter(file)
-    await writer.add(headBytes(salt, head, parts.length + 1))
-    await addPart(writer, 0, own)
-    for (let i = 0; i < parts.length; i++) await addPart(writer, i + 1, parts[i] as Uint8Array)
-    await writer.add(partHead(parts.length + 1, PADDING.subarray(0, 0), END_SIZE))
-    sizeBytes = await writer.finish()
-    await file.datasync()
-  } finally {
-    await file.close()
+    try {
+      await file.truncate(0)
+      const writer = new StepWriter(file)
+      await writer.add(headBytes(salt, head, parts.length + 1))
+      await addPart(writer, 0, own)
+      for (let i = 0; i < parts.length; i++) await addPart(writer, i + 1, parts[i] as Uint8Array)
+      await writer.add(partHead(parts.length + 1, PADDING.subarray(0, 0), END_SIZE))
+      sizeBytes = await writer.finish()
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
+    await ready
+  } catch (error) {
+    // It may be what filled the disk. Where it cannot be removed either, the next start does.
+    await disk.remove(temporary).catch(() => undefined)
+    throw error
   }
-  await ready
   await disk.rename(temporary, name)
   await disk.syncFolder()
   return { name, sizeBytes }

@@ -12,6 +12,7 @@ import { MemoryPool } from './chunk.ts'
 import { CleanMark } from './clean-mark.ts'
 import { CommitWriter } from './commit-writer.ts'
 import type { Disk } from './disk.ts'
+import { diskError } from './disk-error.ts'
 import { readFormat, writeFormat } from './folder-format.ts'
 import type { FolderFormat } from './folder-format.ts'
 import { Journal } from './journal.ts'
@@ -30,6 +31,7 @@ import type { Log, PartitionLog, Position, RecoveryHandler, RecoveryReport, Stor
 const POOL_SIZE_BYTES = 16 * 1024 * 1024
 /** Without commits for this long, what only makes reading faster is given back to the machine. */
 const IDLE_MS = 10_000
+const CHECKPOINT_RETRY_MS = 5000
 /** A segment is worth copying forward when less than this share of it is live. */
 const VICTIM_SHARE_MAX = 0.5
 
@@ -43,7 +45,7 @@ export interface StorageOptions {
 
 /**
  * Takes the folder of a disk for this process; `recover` and `start` follow.
- * @throws WaybillError STORAGE_LOCKED, STORAGE_VERSION, STORAGE_DAMAGED, FOLDER_NOT_WRITABLE
+ * @throws WaybillError STORAGE_LOCKED, STORAGE_VERSION, STORAGE_DAMAGED, STORAGE_FULL, STORAGE_FAILED, FOLDER_NOT_WRITABLE
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { disk, clock, random } = options
@@ -62,7 +64,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     return new FileStorage(disk, clock, { ...limits, segmentSizeBytes: format.segmentSizeBytes }, format, created)
   } catch (error) {
     await disk.unlock()
-    throw error
+    throw diskError(`opening the data folder ${disk.path}`, error)
   }
 }
 
@@ -145,6 +147,14 @@ class FileStorage implements Storage {
 
   async recover(handler: RecoveryHandler): Promise<RecoveryReport> {
     assert(this.#state === 'opened', 'a storage is recovered once')
+    try {
+      return await this.#recover(handler)
+    } catch (error) {
+      throw diskError(`reading the data folder ${this.#disk.path}`, error)
+    }
+  }
+
+  async #recover(handler: RecoveryHandler): Promise<RecoveryReport> {
     const names = await this.#disk.list()
     const numbers = await this.#files.adopt(names)
     for (const number of numbers) this.#table.add(number)
@@ -211,6 +221,9 @@ class FileStorage implements Storage {
     this.#checkpointing = this.#checkpoint(parts)
     try {
       await this.#checkpointing
+    } catch (error) {
+      this.#askLater()
+      throw diskError(`writing a checkpoint to ${this.#disk.path}`, error)
     } finally {
       this.#checkpointing = undefined
     }
@@ -408,6 +421,14 @@ class FileStorage implements Storage {
       if (each === previous && this.#files.has(this.#table.numberOf(each.replayStart))) this.#checkpoints.unshift(each)
       else await this.#disk.remove(each.name)
     }
+  }
+
+  /** A checkpoint failed: the owner is asked again, but not at once. */
+  #askLater(): void {
+    this.#clock.setTimer(CHECKPOINT_RETRY_MS, () => {
+      this.#checkpointAsked = false
+      this.#askIfDue()
+    })
   }
 
   #askIfDue(): void {

@@ -11,7 +11,7 @@ import { WaybillError } from '../base/errors.ts'
 import { checkpointNames, readAt, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { checksum } from './checksum.ts'
-import type { Disk } from './disk.ts'
+import type { Disk, DiskFile } from './disk.ts'
 import { readFormat } from './folder-format.ts'
 import {
   ALIGNMENT,
@@ -28,6 +28,8 @@ import {
 import type { Memory, Salt } from './record.ts'
 import { JOURNAL_FOLDER, segmentBaseOf, segmentName } from './segment-files.ts'
 
+/** What cannot be read is given up in pieces of this size. */
+const UNREADABLE_SIZE = 4096
 const COPY_SIZE = 4 * 1024 * 1024
 /** Files that say how a process left the folder, not what is in it. */
 const NOT_COPIED = ['clean', 'lock', 'lock-holder', 'format.temporary']
@@ -131,7 +133,7 @@ class Salvage {
     let sizeBytes = 0
     if (isPresent) {
       const file = await this.#from.open(name, false)
-      sizeBytes = (await readAt(file, 0, segmentSizeBytes, memory.buffer)).length & ~(ALIGNMENT - 1)
+      sizeBytes = (await readTolerantly(file, 0, memory.buffer)) & ~(ALIGNMENT - 1)
       await file.close()
     } else {
       this.#damaged.push({ file: name, offset: 0, sizeBytes: segmentSizeBytes })
@@ -152,10 +154,10 @@ class Salvage {
     const target = await this.#into.open(name, true)
     const buffer = Buffer.allocUnsafeSlow(COPY_SIZE)
     for (let offset = 0; ;) {
-      const bytes = await readAt(source, offset, COPY_SIZE, buffer)
-      if (bytes.length === 0) break
-      await target.write(bytes, offset)
-      offset += bytes.length
+      const sizeBytes = await readTolerantly(source, offset, buffer)
+      if (sizeBytes === 0) break
+      await target.write(buffer.subarray(0, sizeBytes), offset)
+      offset += sizeBytes
     }
     await target.datasync()
     await source.close()
@@ -296,6 +298,27 @@ class SegmentRepair {
 
 function isJournalOrCheckpoint(name: string): boolean {
   return name.startsWith(JOURNAL_FOLDER) || name.startsWith('checkpoint/')
+}
+
+/** Reads what the disk gives; zeros stand for the pages it refuses. @returns how many bytes the file had there */
+async function readTolerantly(file: DiskFile, offset: number, target: Buffer): Promise<number> {
+  try {
+    return (await readAt(file, offset, target.length, target)).length
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error
+    if (target.length <= UNREADABLE_SIZE) {
+      target.fill(0)
+      return Math.max(0, Math.min(target.length, (await file.size()) - offset))
+    }
+  }
+  let total = 0
+  for (let at = 0; at < target.length; at += UNREADABLE_SIZE) {
+    const piece = target.subarray(at, at + UNREADABLE_SIZE)
+    const sizeBytes = await readTolerantly(file, offset + at, piece)
+    total += sizeBytes
+    if (sizeBytes < piece.length) break
+  }
+  return total
 }
 
 async function sizeOf(disk: Disk, name: string): Promise<number> {

@@ -114,6 +114,26 @@ describe('a full disk', () => {
     assert.deepEqual(world.model.pressures, ['pause: disk-full', 'go on: disk-full'])
   })
 
+  test('at the start is told in one sentence, and the next start with room works', async () => {
+    const world = new World()
+    world.disk.capacitySizeBytes = 0
+    await assert.rejects(world.clock.settle(world.open()), isCode('STORAGE_FULL', /opening the data folder .* failed: ENOSPC/))
+    world.disk.capacitySizeBytes = Infinity
+    await world.start()
+    await world.publishDurably(1)
+  })
+
+  test('a checkpoint that failed is asked for again', async () => {
+    const world = await started()
+    world.disk.failNext('write', 'ENOSPC', 1, (name) => name.startsWith('checkpoint/'))
+    while (world.model.checkpointsAsked === 0) await world.publishDurably(1)
+    await assert.rejects(world.checkpoint(), isCode('STORAGE_FULL'))
+    await world.publishDurably(5)
+    assert.equal(world.model.checkpointsAsked, 1, 'not at once')
+    await world.clock.runFor(6000)
+    assert.equal(world.model.checkpointsAsked, 2)
+  })
+
   test('met by a power cut loses nothing that was confirmed', async () => {
     for (let seed = 1; seed <= 30; seed++) {
       const world = new World()
@@ -137,7 +157,12 @@ describe('a full disk', () => {
     await world.publishDurably(20)
     await world.clock.runFor(100)
     world.disk.failNext('write', 'ENOSPC', 1, (name) => name.startsWith('checkpoint/'))
-    await assert.rejects(world.checkpoint(), { code: 'ENOSPC' })
+    await assert.rejects(world.checkpoint(), isCode('STORAGE_FULL', /writing a checkpoint/))
+    assert.deepEqual(
+      world.disk.names().filter((name) => name.includes('temporary')),
+      [],
+      'its space is free again',
+    )
     await world.publishDurably(2)
     await world.checkpoint()
     assert.equal(world.checkpoints().length, 1)

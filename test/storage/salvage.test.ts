@@ -173,6 +173,20 @@ test('without a readable checkpoint the records of the whole journal are given',
   assert.equal(positions.size, world.records.length)
 })
 
+test('pages that the disk refuses to read are given up, and nothing else', async () => {
+  const world = new World(8)
+  await world.fill()
+  const name = world.segmentOf(0)
+  // The whole segment once, and then the second of its pages.
+  world.disk.failNext('read', 'EIO', 1, (each) => each === name)
+  let pages = 0
+  world.disk.failNext('read', 'EIO', 1, (each) => each === name && ++pages === 2)
+  await world.salvage()
+  const { positions } = await world.recover()
+  for (const { position, end } of world.records)
+    assert.equal(positions.has(position), end <= 4096 || position >= 8192, `the record at ${position}`)
+})
+
 test('a folder that holds something is not salvaged into, and one in use not from', async () => {
   const world = new World(7)
   await world.fill()
