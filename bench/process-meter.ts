@@ -6,7 +6,10 @@ export interface ProcessReading {
   readonly residentPeakBytes: number
   /** User and system time of all its threads. */
   readonly processorMs: number
-  /** Bytes it sent to the disk (as the kernel counts them: pages made dirty). */
+  /**
+   * Bytes it wrote by system calls, to files and sockets alike. The kernel's other figure, `write_bytes`, counts whole folios made dirty,
+   * which on a recent kernel may be a megabyte for a write of some kilobytes.
+   */
   readonly writtenBytes: number
 }
 
@@ -28,7 +31,7 @@ export const readProcess = (pid: number): ProcessReading | undefined => {
       residentBytes: numberAfter(status, 'VmRSS') * 1024,
       residentPeakBytes: numberAfter(status, 'VmHWM') * 1024,
       processorMs: (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS,
-      writtenBytes: numberAfter(readFileSync(`/proc/${pid}/io`, 'utf8'), 'write_bytes'),
+      writtenBytes: numberAfter(readFileSync(`/proc/${pid}/io`, 'utf8'), 'wchar'),
     }
   } catch {
     return undefined

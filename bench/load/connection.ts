@@ -106,6 +106,11 @@ export class LoadConnection {
     return connection
   }
 
+  /** Bytes the broker has sent so far. */
+  get receivedBytes(): number {
+    return this.#socket.bytesRead
+  }
+
   /** Called once when the connection breaks or the broker closes it or a channel. */
   onFailure(report: (error: Error) => void): void {
     if (this.#failure === undefined) this.#onFailure = report

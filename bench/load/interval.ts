@@ -7,6 +7,8 @@ export interface Counters {
   readonly published: number
   readonly confirmed: number
   readonly delivered: number
+  /** Bytes that all connections have received. */
+  readonly receivedBytes: number
 }
 
 /**
@@ -40,7 +42,8 @@ export const measureInterval = async (
   if (brokerBefore !== undefined && brokerAfter !== undefined) {
     figures['brokerCores'] = (brokerAfter.processorMs - brokerBefore.processorMs) / elapsedMs
     figures['brokerMicrosecondsPerMessage'] = ((brokerAfter.processorMs - brokerBefore.processorMs) * 1000) / Math.max(1, published)
-    figures['writtenBytesPerMessage'] = (brokerAfter.writtenBytes - brokerBefore.writtenBytes) / Math.max(1, published)
+    const sentBytes = after.receivedBytes - before.receivedBytes
+    figures['storedBytesPerMessage'] = (brokerAfter.writtenBytes - brokerBefore.writtenBytes - sentBytes) / Math.max(1, published)
     figures['brokerResidentBytes'] = brokerAfter.residentBytes
   }
   return figures

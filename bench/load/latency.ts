@@ -10,7 +10,7 @@ import type { Assignment, Figures, LatencyJob, Traffic } from './job.ts'
 import type { MetronomeSettings } from './metronome.ts'
 import { percentileOf } from './percentile.ts'
 import { Receiver } from './receiver.ts'
-import { failOn, openConsumer } from './throughput.ts'
+import { failOn, openConsumer, receivedBytesOf } from './throughput.ts'
 
 const LEAD_MS = 200
 const SETTLE_TIMEOUT_MS = 60_000
@@ -124,6 +124,7 @@ export const runLatency = async (assignment: Assignment, job: LatencyJob): Promi
       published: sender.window.published,
       confirmed: sender.window.confirmed,
       delivered: receiver.deliveredCount,
+      receivedBytes: receivedBytesOf([producer, consumer]),
     }))
     await waitUntil(
       () => sender.window.confirmed === beatCount && receiver.deliveredCount >= beatCount,

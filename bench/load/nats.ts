@@ -9,6 +9,7 @@ import { ConfirmWindow } from './confirm-window.ts'
 import type { Target } from './connection.ts'
 import { bodyOf } from './frame-writer.ts'
 import { measureInterval, waitUntil } from './interval.ts'
+import type { Counters } from './interval.ts'
 import type { Assignment, Figures, ThroughputJob } from './job.ts'
 import { BatchPublisher } from './publisher.ts'
 
@@ -48,6 +49,10 @@ class NatsConnection {
         },
       },
     })
+  }
+
+  get receivedBytes(): number {
+    return this.#socket.bytesRead
   }
 
   write(bytes: Uint8Array): void {
@@ -114,10 +119,11 @@ export const runNats = async (assignment: Assignment, job: ThroughputJob): Promi
   }
   subscriber.onChunkEnd = fill
   fill()
-  const read = (): { published: number; confirmed: number; delivered: number } => ({
+  const read = (): Counters => ({
     published: window.published,
     confirmed: window.confirmed,
     delivered: subscriber.deliveredCount,
+    receivedBytes: subscriber.receivedBytes,
   })
   const figures = await measureInterval(job.warmUpMs, job.measureMs, assignment.brokerPid, read)
   isStopped = true

@@ -4,7 +4,7 @@ import { bodyOf, encodePublish } from './frame-writer.ts'
 import { measureInterval, waitUntil } from './interval.ts'
 import type { Assignment, Figures, RoutingJob } from './job.ts'
 import { Receiver } from './receiver.ts'
-import { WindowedSender, failOn, openConsumer } from './throughput.ts'
+import { WindowedSender, failOn, openConsumer, receivedBytesOf } from './throughput.ts'
 
 const QUEUE_COUNT = 10
 const KEY_COUNT = 1000
@@ -61,6 +61,7 @@ export const runRouting = async (assignment: Assignment, job: RoutingJob): Promi
       published: window.published,
       confirmed: window.confirmed,
       delivered: delivered(),
+      receivedBytes: receivedBytesOf(connections),
     }))
     sender.stopped = true
     await waitUntil(

@@ -47,6 +47,10 @@ export class WindowedSender implements TrafficListener {
   }
 }
 
+/** Bytes that all connections have received so far. */
+export const receivedBytesOf = (connections: readonly LoadConnection[]): number =>
+  connections.reduce((sum, connection) => sum + connection.receivedBytes, 0)
+
 /** Makes the first failure of a connection end the job. */
 export const failOn = (connections: readonly LoadConnection[]): Promise<never> =>
   new Promise((_resolve, reject) => {
@@ -129,6 +133,7 @@ export const runThroughput = async (assignment: Assignment, job: ThroughputJob):
       published: sender.window.published,
       confirmed: sender.window.confirmed,
       delivered: delivered(),
+      receivedBytes: receivedBytesOf(connections),
     }))
     sender.stopped = true
     const { window } = sender

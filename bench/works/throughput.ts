@@ -3,6 +3,7 @@ import { durableTraffic, figureOf } from './work.ts'
 import type { Goal, Metric, Work, WorkContext } from './work.ts'
 
 const QUEUES = 10
+const OURS = 'waybill'
 
 const rate = (title: string, goal?: Goal): Metric => ({
   key: 'messagesPerSecond',
@@ -74,18 +75,22 @@ const fanOut: Work = {
   metrics: [
     rate('fan-out 1 to 10 durable queues, 1 KB: published', { kind: 'times peer', must: 8 }),
     {
-      key: 'writtenTimesOneQueue',
-      title: 'fan-out: bytes written per message, against one queue',
+      key: 'storedTimesOneQueue',
+      title: 'fan-out: journal bytes per message, against one queue',
       unit: 'times',
       better: 'lower',
       goal: { kind: 'at most', must: 1.3 },
     },
   ],
   run: async (context) => {
-    const one = await fanOutTo(context, 1)
+    // A first run lets the broker make the files it will use again; it counts for nothing.
+    await fanOutTo(context, 1)
     const ten = await fanOutTo(context, QUEUES)
-    const writtenTimesOneQueue = (ten['writtenBytesPerMessage'] ?? Number.NaN) / (one['writtenBytesPerMessage'] ?? Number.NaN)
-    return { ...ten, writtenTimesOneQueue, oneQueueWrittenBytesPerMessage: one['writtenBytesPerMessage'] ?? Number.NaN }
+    // What RabbitMQ writes to its sockets is not in the kernel's count, so that only ours can be told from what it stores.
+    if (context.variant.name !== OURS) return ten
+    const one = await fanOutTo(context, 1)
+    const oneQueueStoredBytes = figureOf(one, 'storedBytesPerMessage')
+    return { ...ten, oneQueueStoredBytes, storedTimesOneQueue: figureOf(ten, 'storedBytesPerMessage') / oneQueueStoredBytes }
   },
 }
 
