@@ -16,7 +16,7 @@ import { peerCertificateOf, type TlsSettings } from './tls.ts'
  * What every plain socket reads into: a chunk is only borrowed by its receiver, so one buffer serves all. Node's default is a
  * new buffer of 64 KiB for every read, which were an eighth of the server's time in garbage collection.
  */
-const INPUT_SIZE_BYTES = 128 * 1024
+const INPUT_SIZE_BYTES = 64 * 1024
 
 /** Connections that the operating system holds until they are accepted. */
 const BACKLOG = 4096
@@ -128,10 +128,18 @@ function acceptPlain(socket: Socket, input: Buffer, acceptor: SocketAcceptor): v
   acceptor.accepted(new NodeSocket(new Socket(options), undefined, reader))
 }
 
-/** Hands what was read to whoever the socket belongs to. */
+/**
+ * Hands what was read to whoever the socket belongs to. A socket that fills the buffer has more to say: it goes on in the next turn, after
+ * the others. The system would read it up to 32 times in a row, and one publisher's two megabytes would come before every acknowledgement
+ * and delivery of everybody else (measured: a fifth of the time per message, and most of the latency of the slowest percent).
+ */
 class InputReader {
   readonly #input: Buffer
   handler: SocketHandler | undefined
+  /** Its socket: reading is paused and resumed through this class alone. */
+  socket: Socket | undefined
+  #paused = false
+  #yielded = false
 
   constructor(input: Buffer) {
     this.#input = input
@@ -139,7 +147,25 @@ class InputReader {
 
   readonly read = (sizeBytes: number): boolean => {
     this.handler?.received(this.#input.subarray(0, sizeBytes))
-    return true
+    if (sizeBytes < this.#input.length || this.#paused) return !this.#paused
+    this.#yielded = true
+    setImmediate(this.#goOn)
+    return false
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.socket?.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    if (!this.#yielded) this.socket?.resume()
+  }
+
+  readonly #goOn = (): void => {
+    this.#yielded = false
+    if (!this.#paused && this.socket?.destroyed === false) this.socket.resume()
   }
 }
 
@@ -229,7 +255,8 @@ class NodeSocket implements StreamSocket {
       socket.on('data', (chunk: Buffer) => handler.received(chunk))
     } else {
       this.#reader.handler = handler
-      socket.resume()
+      this.#reader.socket = socket
+      this.#reader.resume()
     }
   }
 
@@ -261,11 +288,13 @@ class NodeSocket implements StreamSocket {
   }
 
   pause(): void {
-    this.#socket.pause()
+    if (this.#reader === undefined) this.#socket.pause()
+    else this.#reader.pause()
   }
 
   resume(): void {
-    this.#socket.resume()
+    if (this.#reader === undefined) this.#socket.resume()
+    else this.#reader.resume()
   }
 
   end(): void {
