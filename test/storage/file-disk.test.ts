@@ -3,13 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { SystemClock } from '../../src/base/clock.ts'
 import { SystemRandom } from '../../src/base/random.ts'
 import type { Disk, DiskFile } from '../../src/storage/disk.ts'
 import { FileDisk } from '../../src/storage/file-disk.ts'
 import { openStorage } from '../../src/storage/file-storage.ts'
 import { storageConformance } from '../conformance/storage.ts'
 import type { StorageWorld } from '../conformance/storage.ts'
+import { TrackedClock } from '../conformance/tracked-clock.ts'
 import { partitionConformance } from '../conformance/storage-partition.ts'
 
 const DEADLINE_MS = 20_000
@@ -25,7 +25,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 const createWorld = async (): Promise<StorageWorld> => {
   const folder = await mkdtemp(join(tmpdir(), 'waybill-storage-'))
-  const clock = new SystemClock()
+  const clock = new TrackedClock()
   let disk = new FileDisk(folder)
   return {
     open: (limits = {}) => {
@@ -36,7 +36,10 @@ const createWorld = async (): Promise<StorageWorld> => {
     until,
     // What this process wrote stays when it goes; only the lock goes with it. Its own test ends a real process.
     die: () => disk.unlock(),
-    end: () => rm(folder, { recursive: true, force: true }),
+    end: () => {
+      clock.cancelAll()
+      return rm(folder, { recursive: true, force: true })
+    },
   }
 }
 
