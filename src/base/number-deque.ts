@@ -30,6 +30,18 @@ export class NumberDeque {
     return result
   }
 
+  /** Drops the entries that `keep` refuses. */
+  retain(keep: (number: number) => boolean): void {
+    const ring = this.#ring
+    const head = this.#head
+    const { size } = this
+    this.clear()
+    for (let i = 0; i < size; i++) {
+      const number = ring[(head + i) & (ring.length - 1)] as number
+      if (keep(number)) this.push(number)
+    }
+  }
+
   clear(): void {
     this.#ring = new Float64Array(CAPACITY_MIN)
     this.#head = 0

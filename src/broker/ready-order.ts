@@ -13,6 +13,8 @@ import { ENTRY, type MessageIndex } from './message-index.ts'
 
 /** None waits. */
 export const NONE = -1
+/** Numbers of messages that are gone are sorted out when there are more of them than of messages, and more than this many. */
+const GONE_MAX = 1_024
 
 /** The order of the waiting messages of one queue. */
 export interface ReadyOrder {
@@ -28,6 +30,8 @@ export interface ReadyOrder {
   gone(sequence: number): void
   /** The message whose turn to be dropped it is when the queue is too long: the oldest of the lowest rank, or NONE. */
   peekDrop(): number
+  /** How many numbers it holds, for tests: bounded by the messages that are there. */
+  readonly heldCount: number
 }
 
 /** First in, first out. */
@@ -72,6 +76,10 @@ export class FirstInOrder implements ReadyOrder {
   peekDrop(): number {
     return this.peek()
   }
+
+  get heldCount(): number {
+    return this.#returned.size
+  }
 }
 
 interface PriorityLevel {
@@ -90,7 +98,9 @@ export class PriorityOrder implements ReadyOrder {
   }
 
   add(sequence: number): void {
-    this.#level(this.#index.priorityOf(sequence)).arrived.push(sequence)
+    const { arrived } = this.#level(this.#index.priorityOf(sequence))
+    arrived.push(sequence)
+    if (arrived.size > this.#index.size * 2 + GONE_MAX) arrived.retain((number) => this.#index.positionOf(number) !== 0)
   }
 
   giveBack(sequence: number): void {
@@ -119,6 +129,10 @@ export class PriorityOrder implements ReadyOrder {
       if (sequence !== NONE) return sequence
     }
     return NONE
+  }
+
+  get heldCount(): number {
+    return this.#levels.reduce((sum, level) => sum + (level === undefined ? 0 : level.arrived.size + level.returned.size), 0)
   }
 
   #first(level: PriorityLevel | undefined): number {
@@ -153,6 +167,8 @@ interface KeyState {
   readonly waiting: TimedHeap
   /** The message that is out, or 0. While it is, or waits for its back-off, nothing else of the key leaves. */
   out: number
+  /** The message that stands for the key in the line of those that may leave, or 0. */
+  offered: number
 }
 
 /** One message per key at a time; keys in the order of their oldest waiting messages. */
@@ -163,6 +179,8 @@ export class KeyOrder implements ReadyOrder {
   readonly #stateOfSequence = new Map<number, KeyState>()
   /** First waiting number of each key that has none out. */
   readonly #available = new TimedHeap()
+  /** No message before this number waits. */
+  #dropCursor = 1
 
   /** `keyOf` gives the ordering key of a message that is being added. */
   constructor(index: MessageIndex, keyOf: (sequence: number) => string) {
@@ -173,11 +191,12 @@ export class KeyOrder implements ReadyOrder {
   add(sequence: number): void {
     const key = this.#keyOf(sequence)
     let state = this.#states.get(key)
-    if (state === undefined) this.#states.set(key, (state = { key, waiting: new TimedHeap(), out: 0 }))
+    if (state === undefined) this.#states.set(key, (state = { key, waiting: new TimedHeap(), out: 0, offered: 0 }))
     this.#stateOfSequence.set(sequence, state)
     // After a restart a message may still be waiting for its back-off: it blocks its key as before.
     if ((this.#index.stateOf(sequence) & ENTRY.held) !== 0) state.out = sequence
     else state.waiting.push(sequence, sequence)
+    if (state.waiting.size > this.#index.size * 2 + GONE_MAX) state.waiting.retain((number) => this.#index.positionOf(number) !== 0)
     if (state.out === 0) this.#offer(state)
   }
 
@@ -185,6 +204,7 @@ export class KeyOrder implements ReadyOrder {
     const state = this.#stateOfSequence.get(sequence)
     if (state === undefined) return
     state.waiting.push(sequence, sequence)
+    if (sequence < this.#dropCursor) this.#dropCursor = sequence
     if (state.out === sequence) state.out = 0
     if (state.out === 0) this.#offer(state)
   }
@@ -197,6 +217,7 @@ export class KeyOrder implements ReadyOrder {
       // An entry is stale when its message is gone, is not the first of its key any more, or the key has one out.
       if (state !== undefined && state.out === 0 && this.#firstWaiting(state) === sequence) return sequence
       available.pop()
+      if (state?.offered === sequence) state.offered = 0
     }
     return NONE
   }
@@ -205,6 +226,7 @@ export class KeyOrder implements ReadyOrder {
     const state = this.#stateOfSequence.get(sequence) as KeyState
     state.waiting.pop()
     this.#available.pop()
+    state.offered = 0
     state.out = sequence
   }
 
@@ -218,8 +240,20 @@ export class KeyOrder implements ReadyOrder {
     else this.#offer(state)
   }
 
+  /** The oldest of all, whether its key is free or not. */
   peekDrop(): number {
-    return this.peek()
+    const index = this.#index
+    while (this.#dropCursor < index.nextSequence) {
+      if (index.isWaiting(this.#dropCursor)) return this.#dropCursor
+      this.#dropCursor = index.firstAtOrAfter(this.#dropCursor + 1)
+    }
+    return NONE
+  }
+
+  get heldCount(): number {
+    let count = this.#available.size + this.#stateOfSequence.size
+    for (const state of this.#states.values()) count += state.waiting.size
+    return count
   }
 
   /** The ordering key of a message that is present, for checkpoints. */
@@ -229,7 +263,12 @@ export class KeyOrder implements ReadyOrder {
 
   #offer(state: KeyState): void {
     const sequence = this.#firstWaiting(state)
-    if (sequence !== NONE) this.#available.push(sequence, sequence)
+    if (sequence === NONE || sequence === state.offered) return
+    state.offered = sequence
+    this.#available.push(sequence, sequence)
+    if (this.#available.size > this.#states.size * 2 + GONE_MAX) {
+      this.#available.retain((number) => this.#stateOfSequence.get(number)?.offered === number)
+    }
   }
 
   #firstWaiting(state: KeyState): number {
