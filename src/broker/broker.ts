@@ -113,7 +113,8 @@ export class Broker implements StorageOwner {
       readFailed: (error) => observer.readFailed(error),
     }
     this.#deadLetters = new DeadLetters(this.services, (publication, from, sequence, skip) => {
-      this.namespaceOf(from).publishDeadLetter(publication, from, sequence, skip)
+      // Without its namespace a message has nowhere to go.
+      this.namespaces.get(from.namespace)?.publishDeadLetter(publication, from, sequence, skip)
     })
     this.#compaction = new Compaction(this)
   }
@@ -134,6 +135,7 @@ export class Broker implements StorageOwner {
     if (this.#closed) return
     this.#closed = true
     this.services.alarms.close()
+    await this.#deadLetters.whenEmpty()
     await this.#checkpointing
     await this.services.storage.close(snapshotOf(this))
   }
@@ -214,6 +216,7 @@ export class Broker implements StorageOwner {
     this.namespaceOf(queue).removeQueue(queue)
     this.queuesByNumber.delete(queue.number)
     if (queue.durable) this.define({ op: 'queue-delete', n: queue.namespace, number: queue.number })
+    this.#deadLetters.detach(queue)
     queue.clear()
     if (queue.exclusiveOwner !== undefined) this.#exclusiveQueues.get(queue.exclusiveOwner)?.delete(queue)
     for (const consumer of consumers) consumer.session.cancelledByBroker(consumer)

@@ -12,15 +12,21 @@ import type { HeaderValue } from '../message/header-value.ts'
 import type { MessageProperties } from '../message/properties.ts'
 import type { MessageView } from './message-record.ts'
 import { Publication } from './publication.ts'
+import type { Position } from '../storage/storage.ts'
 import type { Queue } from './queue.ts'
 import type { DeadLetterReason, Services } from './services.ts'
 
 const MOVES_PER_TURN_MAX = 500
 
+/** So much of the line that is done is cut off at once. */
+const DONE_MAX = 1_024
+
 interface Move {
   readonly queue: Queue
   readonly sequence: number
   readonly reason: DeadLetterReason
+  /** Where the message is when its queue is gone: it is kept for this move alone. 0: the queue knows. */
+  detachedPosition: Position
 }
 
 /** Publishes a dead letter: stores it where `publication` leads, without the queues that `skip` names, and settles it at its source. */
@@ -36,6 +42,7 @@ export class DeadLetters implements TurnTask {
   #line: Move[] = []
   #at = 0
   #loading = false
+  #emptied: (() => void) | undefined
 
   constructor(services: Services, publish: PublishDeadLetter) {
     this.#services = services
@@ -48,8 +55,24 @@ export class DeadLetters implements TurnTask {
   }
 
   add(queue: Queue, sequence: number, reason: DeadLetterReason): void {
-    this.#line.push({ queue, sequence, reason })
+    this.#line.push({ queue, sequence, reason, detachedPosition: 0 })
     if (!this.#loading) this.#services.turn.schedule(this, PHASE.deliver)
+  }
+
+  /** The queue is about to go: what was rejected or expired before is moved all the same. */
+  detach(queue: Queue): void {
+    for (let at = this.#at; at < this.#line.length; at++) {
+      const move = this.#line[at] as Move
+      if (move.queue !== queue) continue
+      move.detachedPosition = queue.index.positionOf(move.sequence)
+      if (move.detachedPosition !== 0) this.#services.storage.logOf(move.detachedPosition).retain(move.detachedPosition)
+    }
+  }
+
+  /** Resolves when nothing is in line any more. */
+  whenEmpty(): Promise<void> {
+    if (this.size === 0) return Promise.resolve()
+    return new Promise((resolve) => (this.#emptied = resolve))
   }
 
   runAtTurnEnd(): void {
@@ -57,18 +80,29 @@ export class DeadLetters implements TurnTask {
     const services = this.#services
     let budget = MOVES_PER_TURN_MAX
     while (this.#at < this.#line.length) {
-      if (budget-- === 0) return services.turn.schedule(this, PHASE.deliver)
-      const { queue, sequence, reason } = this.#line[this.#at] as Move
-      const position = queue.index.positionOf(sequence)
-      if (!queue.deleted && position !== 0) {
+      if (budget-- === 0) return this.#goOnNextTurn()
+      const move = this.#line[this.#at] as Move
+      const position = move.queue.deleted ? move.detachedPosition : move.queue.index.positionOf(move.sequence)
+      if (position !== 0) {
         const log = services.storage.logOf(position)
         if (!log.locate(position)) return this.#load(position)
-        this.#move(queue, sequence, reason, services.view.openFound(log))
+        this.#move(move, services.view.openFound(log))
+        if (move.detachedPosition !== 0) log.release(position)
       }
       this.#at++
     }
     this.#line = []
     this.#at = 0
+    this.#emptied?.()
+  }
+
+  #goOnNextTurn(): void {
+    // A line that is never empty must not grow for ever.
+    if (this.#at > DONE_MAX && this.#at * 2 > this.#line.length) {
+      this.#line = this.#line.slice(this.#at)
+      this.#at = 0
+    }
+    this.#services.turn.schedule(this, PHASE.deliver)
   }
 
   #load(position: number): void {
@@ -84,7 +118,12 @@ export class DeadLetters implements TurnTask {
     })
   }
 
-  #move(queue: Queue, sequence: number, reason: DeadLetterReason, message: MessageView): void {
+  #move({ queue, sequence, reason }: Move, message: MessageView): void {
+    if (queue.settings.deadLetterExchange === undefined) {
+      // A policy has taken it away since.
+      if (!queue.deleted) queue.drop(sequence)
+      return
+    }
     const publication = new Publication()
     message.copyTo(publication)
     const deaths = deadLetterOf(this.#services, publication, queue, reason, message.exchange, message.routingKey)

@@ -300,10 +300,11 @@ export class Namespace {
   /** Stores a dead letter and settles it at its source, in one record where both are durable. */
   publishDeadLetter(publication: Publication, from: Queue, sequence: number, skip: (queue: Queue) => boolean): void {
     const targets = this.#deadLetterTargets(publication).filter((queue) => !skip(queue))
-    if (targets.length === 0) return from.drop(sequence)
     const movable = from.durable && from.index.positionOf(sequence) > 0
     const movedFrom = movable ? { number: from.number, sequence } : undefined
-    const end = this.#store(publication, targets, 0, movedFrom)
+    const end = targets.length === 0 ? PUBLISHED.done : this.#store(publication, targets, 0, movedFrom)
+    // A queue that is gone by now has nothing to settle.
+    if (from.deleted) return
     if (movable && end > 0) from.dropMoved(sequence)
     else from.drop(sequence)
   }
