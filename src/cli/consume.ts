@@ -23,13 +23,16 @@ export interface ConsumeFlags {
   readonly prefetch: string
 }
 
+/** The largest prefetch count that AMQP 0-9-1 can say. */
+const PREFETCH_MAX = 65_535
+
 /** Runs the command. @throws WaybillError */
 export async function consume(flags: ConsumeFlags): Promise<ExitCode> {
   const format = MESSAGE_FORMATS.find((one) => one === flags.format)
   if (format === undefined)
     throw new WaybillError('INPUT_INVALID', `--format: expected one of ${MESSAGE_FORMATS.join(', ')}, found "${flags.format}"`)
   const countMax = flags.count === undefined ? Infinity : wholeNumber(flags.count, '--count')
-  const prefetch = Math.min(wholeNumber(flags.prefetch, '--prefetch'), countMax)
+  const prefetch = Math.min(wholeNumber(flags.prefetch, '--prefetch'), countMax, PREFETCH_MAX)
   const idleMs = flags.idle === undefined ? undefined : parseDuration(flags.idle)
   if (flags.idle !== undefined && idleMs === undefined)
     throw new WaybillError('INPUT_INVALID', `--idle: expected a duration such as "5s", found "${flags.idle}"`)
@@ -52,8 +55,8 @@ export async function consume(flags: ConsumeFlags): Promise<ExitCode> {
   }
   try {
     if (flags.declare === true) await channel.assertQueue(flags.queue, { durable: true })
-    // Looking without acknowledging takes everything there is; otherwise so much is on its way at once.
-    if (flags.ack) await channel.prefetch(prefetch)
+    // Nothing that is only looked at makes room for more: then this is how much is seen at most.
+    await channel.prefetch(flags.ack ? prefetch : Math.min(countMax, PREFETCH_MAX))
     await consuming.run(flags.queue)
   } catch (error) {
     throw error instanceof WaybillError ? error : (consuming.failure ?? serverError(error as Error))
@@ -155,7 +158,9 @@ class Consuming {
         if (this.count >= this.#options.countMax) this.#stopped = true
       }
     } catch (error) {
-      this.failure ??= error as WaybillError
+      // Whoever read our output has seen enough (`| head`): that is an end, not a failure. What was not written stays in the queue.
+      const { code } = ((error as WaybillError).cause ?? {}) as { code?: string }
+      if (code !== 'EPIPE') this.failure ??= error as WaybillError
       this.#stopped = true
     }
     this.#writing = false

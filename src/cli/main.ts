@@ -95,7 +95,7 @@ function addConsume(program: Command): void {
     .option('--count <number>', 'end after so many messages')
     .option('--idle <duration>', 'end when no message came for so long, such as 5s')
     .option('--ack', 'take a message from the queue once it is written', true)
-    .option('--no-ack', 'look only: every message goes back to the queue when the command ends')
+    .option('--no-ack', 'look only: every message (65,535 at most) goes back to the queue when the command ends')
     .option('--format <format>', 'json (properties and body, one line each), raw (the body and a line end) or pretty (for people)', 'json')
     .option('--output <folder>', 'write each message to files in this folder instead')
     .option('--declare', 'create the queue (durable) when it does not exist')

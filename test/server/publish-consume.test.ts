@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -6,7 +8,7 @@ import { connect, type Channel, type ChannelModel } from 'amqplib'
 import { PeerUnavailable } from '../peers/debian-package.ts'
 import { startRabbitmq } from '../peers/rabbitmq.ts'
 import { startWaybill } from '../peers/waybill.ts'
-import { startWaybillCommand, temporaryFolder, waybill } from './command.ts'
+import { COMMAND, startWaybillCommand, temporaryFolder, waybill } from './command.ts'
 
 interface Broker {
   readonly url: string
@@ -163,6 +165,22 @@ function promises(name: string, start: () => Promise<Broker>): void {
       assert.equal(await consumer.ended, 0, consumer.output())
       assert.match(consumer.output(), /waybill: 3 messages taken/)
       assert.equal((await channel.checkQueue(queue)).messageCount, 0)
+    })
+
+    promise('a reader that has seen enough ends the consumer, and what it did not see stays', async (queue) => {
+      await waybill(['publish', '--url', url, '--key', queue], {
+        input: Array.from({ length: 500 }, (_, i) => `{"i":${i},"fill":"${'x'.repeat(4_000)}"}`).join('\n'),
+      })
+      const child = spawn(process.execPath, [...COMMAND, 'consume', '--url', url, '--queue', queue], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+      for await (const chunk of child.stdout) if (String(chunk).includes('"i":0')) break
+      const [code] = (await once(child, 'exit')) as [number | null]
+      assert.equal(code, 0)
+      // The pipe and both ends buffer a part. RabbitMQ takes a moment to put back what was not acknowledged.
+      let leftCount = 0
+      for (let i = 0; i < 100 && leftCount === 0; i++) ({ messageCount: leftCount } = await channel.checkQueue(queue))
+      assert.ok(leftCount > 0 && leftCount < 500, `${leftCount} are left`)
     })
 
     promise('twenty thousand lines with a small window all arrive, in order', async (queue) => {
