@@ -185,7 +185,8 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
     this.#become('closing')
     this.#end()
     this.net.send(encodeMethodFrame(0, 'connection.close-ok', {}))
-    this.net.close()
+    // The client ends the socket, as with RabbitMQ: an end that comes along with the answer looks to some clients like a broken connection.
+    this.#closeTimer = this.context.clock.setTimer(LIMITS.closeTimeoutMs, () => this.net.close())
   }
 
   // ---- Handshake ----
