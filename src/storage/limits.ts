@@ -42,7 +42,7 @@ const STORAGE_LIMITS: StorageLimits = {
   unsyncedSizeBytesMax: LIMITS.unsyncedSizeBytesMax,
   checkpointTailSizeBytes: 256 * MIB,
   allocationAheadSizeBytes: 8 * MIB,
-  allocationStepSizeBytes: 4 * MIB,
+  allocationStepSizeBytes: MIB / 4,
   spareSegmentsMax: 5,
   memoryChunkSizeBytes: MIB,
 }
