@@ -136,6 +136,13 @@ export class Publisher {
     this.#complete(body, 0, this.#bodySizeBytes)
   }
 
+  /** Gives back the buffers that are not in use. */
+  trim(): void {
+    if (this.stage !== 'method') return
+    this.#gathered = EMPTY
+    this.#ownProperties = EMPTY
+  }
+
   /** The channel ends: what was gathered is not wanted any more. */
   end(): void {
     this.#forgetGathered()

@@ -133,6 +133,11 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher, S
     this.reply('channel.close', { replyCode, replyText, classId, methodId })
   }
 
+  /** Nothing came for a while: gives back memory that is kept for speed. */
+  trim(): void {
+    this.#publisher.trim()
+  }
+
   /** The connection is gone, or ends: nobody is told. */
   abandon(): void {
     if (this.#state === 'closed') return

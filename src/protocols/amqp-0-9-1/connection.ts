@@ -22,7 +22,7 @@ import { type ErrorReply, replyTo } from './error-mapping.ts'
 import { type FrameHandler, FrameReader } from './frame-reader.ts'
 import { FRAME, type MethodId } from './grammar.ts'
 import { Handshake, type HandshakeHost, type OpenedConnection, type TunedLimits } from './handshake.ts'
-import { Heartbeat } from './heartbeat.ts'
+import { Heartbeat, type HeartbeatListener } from './heartbeat.ts'
 import { decodeMethod, encodeMethodFrame, type Method, methodIdAt } from './methods.ts'
 import { shownBytes } from './shown-bytes.ts'
 
@@ -42,7 +42,7 @@ const NO_CHANNEL = -1
 export type ConnectionGone = (connection: AmqpConnection) => void
 
 /** See the head of this file. */
-export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelHost, HandshakeHost {
+export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelHost, HandshakeHost, HeartbeatListener {
   readonly net: Connection
   readonly context: AmqpContext
   readonly content: ContentWriter = new ContentWriter(LIMITS.frameSizeBytesMin)
@@ -201,7 +201,17 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
     this.#reader.payloadSizeBytesMax = limits.frameSizeBytesMax
     this.content.frameSizeBytesMax = limits.frameSizeBytesMax
     if (limits.heartbeatSeconds === 0) return
-    this.#heartbeat = new Heartbeat(this.net, this.context.clock, limits.heartbeatSeconds, () => this.net.destroy())
+    this.#heartbeat = new Heartbeat(this.net, this.context.clock, limits.heartbeatSeconds, this)
+  }
+
+  peerGone(): void {
+    this.net.destroy()
+  }
+
+  idle(): void {
+    this.#reader.trim()
+    this.content.release()
+    for (const channel of this.#channels.values()) channel.trim()
   }
 
   opened(opened: OpenedConnection): void {

@@ -56,9 +56,19 @@ export class DeliverPrefix {
 const EMPTY = Buffer.alloc(0)
 const EMPTY_VIEW = viewOf(EMPTY)
 
+/** A larger output buffer was made for one message alone: it is not kept alive. */
+const TARGET_KEPT_SIZE_BYTES_MAX = 256 * 1024
+
 /**
- * Writes contents. One instance per connection: it remembers the views on the buffers it met last, because a connection writes runs
- * of deliveries from the same journal buffer into the same output buffer.
+ * The buffer that was read last, by any connection: they read from the same few buffers of the journal. Were it remembered per connection,
+ * each idle one would keep a buffer of megabytes alive.
+ */
+let lastSource: Buffer = EMPTY
+let lastSourceView: DataView = EMPTY_VIEW
+
+/**
+ * Writes contents. One instance per connection: it remembers the view on its output buffer, because a connection writes runs of
+ * deliveries into the same one.
  */
 export class ContentWriter {
   /** Largest frame the peer takes, as negotiated; every frame written keeps to it, except a header whose properties alone exceed it. */
@@ -66,17 +76,15 @@ export class ContentWriter {
 
   #target: Buffer = EMPTY
   #targetView: DataView = EMPTY_VIEW
-  #source: Buffer = EMPTY
-  #sourceView: DataView = EMPTY_VIEW
 
   constructor(frameSizeBytesMax: number) {
     this.frameSizeBytesMax = frameSizeBytesMax
   }
 
-  /** Drops the views, and with them the buffers they keep alive. */
+  /** Drops the view on the output buffer, and with it the buffer that it keeps alive. */
   release(): void {
-    this.#target = this.#source = EMPTY
-    this.#targetView = this.#sourceView = EMPTY_VIEW
+    this.#target = EMPTY
+    this.#targetView = EMPTY_VIEW
   }
 
   /**
@@ -182,14 +190,14 @@ export class ContentWriter {
       this.#target = target
       this.#targetView = viewOf(target)
     }
-    if (this.#source !== source) {
-      this.#source = source
-      this.#sourceView = viewOf(source)
+    if (lastSource !== source) {
+      lastSource = source
+      lastSourceView = viewOf(source)
     }
   }
 
   #copy(at: number, start: number, end: number): number {
-    copyViewed(this.#target, this.#targetView, at, this.#source, this.#sourceView, start, end - start)
+    copyViewed(this.#target, this.#targetView, at, lastSource, lastSourceView, start, end - start)
     return at + end - start
   }
 
@@ -256,6 +264,7 @@ export class ContentWriter {
     }
     // A copy that does not fit would be cut short without a word.
     assert(at <= target.length, 'the content fits the buffer')
+    if (target.length > TARGET_KEPT_SIZE_BYTES_MAX) this.release()
     return at
   }
 }

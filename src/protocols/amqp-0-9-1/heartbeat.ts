@@ -9,23 +9,30 @@ import { HEARTBEAT_FRAME } from './grammar.ts'
 /** Two looks per interval: two intervals and a half, because the first look may come right after the last sign of life. */
 const SILENT_LOOKS_MAX = 5
 
+/** Told of what the heartbeats find. */
+export interface HeartbeatListener {
+  /** Nothing came for half an interval: what is kept for speed may go. */
+  idle(): void
+  peerGone(): void
+}
+
 /** The heartbeats of one connection. */
 export class Heartbeat {
   readonly #net: Connection
   readonly #clock: Clock
   readonly #lookMs: number
-  readonly #peerGone: () => void
+  readonly #listener: HeartbeatListener
   #timer: Timer | undefined
   #receivedBefore: number
   #writesBefore: number
   #silentLooks = 0
 
   /** @param intervalSeconds as negotiated, above 0 */
-  constructor(net: Connection, clock: Clock, intervalSeconds: number, peerGone: () => void) {
+  constructor(net: Connection, clock: Clock, intervalSeconds: number, listener: HeartbeatListener) {
     this.#net = net
     this.#clock = clock
     this.#lookMs = intervalSeconds * 500
-    this.#peerGone = peerGone
+    this.#listener = listener
     this.#receivedBefore = net.receivedSizeBytes
     this.#writesBefore = net.writeCount
     this.#arm()
@@ -45,7 +52,8 @@ export class Heartbeat {
     const silent = net.receivedSizeBytes === this.#receivedBefore && net.pausedFor === 0
     this.#silentLooks = silent ? this.#silentLooks + 1 : 0
     this.#receivedBefore = net.receivedSizeBytes
-    if (this.#silentLooks >= SILENT_LOOKS_MAX) return this.#peerGone()
+    if (this.#silentLooks >= SILENT_LOOKS_MAX) return this.#listener.peerGone()
+    if (this.#silentLooks === 1) this.#listener.idle()
     if (net.writeCount === this.#writesBefore && net.outputSizeBytes === 0) net.send(HEARTBEAT_FRAME)
     this.#writesBefore = net.writeCount
     this.#arm()
