@@ -7,12 +7,14 @@
  * order of their positions (StagedMessages), and stored anew when they are due, where their consumers find them in memory.
  */
 import { assert } from '../base/assert.ts'
+import { WaybillError } from '../base/errors.ts'
+import { LIMITS } from '../base/limits.ts'
 import { TimedHeap } from '../base/timed-heap.ts'
 import { PHASE, type TurnTask } from '../base/turn.ts'
 import type { Position } from '../storage/storage.ts'
 import type { AlarmOwner } from './alarms.ts'
 import { MessageIndex } from './message-index.ts'
-import { MessageView, type MovedFrom, type ReferenceOwner, writeMessage } from './message-record.ts'
+import { addKeysToAddress, MessageView, type MovedFrom, type ReferenceOwner, writeMessage } from './message-record.ts'
 import type { Publication } from './publication.ts'
 import type { Services } from './services.ts'
 import { StagedMessages } from './staged-messages.ts'
@@ -53,7 +55,8 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
   #closed = false
   /** Set after a crash: what was due by then may have been delivered. */
   #suspectUntilMs = 0
-  readonly #stagedView = new MessageView()
+  /** Its own: what is delivered while a message is routed must not change it. */
+  readonly #dueView = new MessageView()
 
   constructor(services: Services, number: number, routeDue: RouteDue) {
     this.#services = services
@@ -71,10 +74,17 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     return this.index.size
   }
 
-  /** Stores a message until it is due. @returns the position its confirm waits for, or 0 */
+  /**
+   * Stores a message until it is due.
+   * @returns the position its confirm waits for, or 0
+   * @throws WaybillError PRECONDITION_FAILED when the delay is too long
+   */
   add(publication: Publication): number {
     const services = this.#services
     const nowMs = services.turn.nowMs
+    if (publication.delayMs > LIMITS.delayMsMax)
+      throw new WaybillError('PRECONDITION_FAILED', `a delay of ${publication.delayMs} ms is too long`)
+    if (publication.moreKeys !== undefined) addKeysToAddress(publication, publication.moreKeys)
     const dueAtMs = nowMs + publication.delayMs
     const expiresAtMs = publication.expirationMs >= 0 ? dueAtMs + publication.expirationMs : 0
     const log = publication.persistent ? services.journal : services.memory
@@ -100,6 +110,8 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
       const stagedAtMs = this.#staged?.firstTime ?? Infinity
       const heapAtMs = this.heap.firstTime
       if (Math.min(stagedAtMs, heapAtMs) > nowMs) break
+      // What is being brought comes before what is due later.
+      if (Math.min(stagedAtMs, heapAtMs) >= (this.#staging?.firstTime ?? Infinity)) break
       if (budget-- === 0) return this.#services.turn.schedule(this, PHASE.deliver)
       if (stagedAtMs <= heapAtMs) this.#routeStaged(this.#staged as StagedMessages)
       else if (!this.#routeFirst()) break
@@ -154,7 +166,7 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
       const log = services.storage.logOf(position)
       if (!log.locate(position)) return false
       const mayHaveBeenDelivered = this.heap.firstTime <= this.#suspectUntilMs
-      const message = services.view.openFound(log)
+      const message = this.#dueView.openFound(log)
       this.#routeDue({ message, from: { number: this.number, sequence }, position, journaled: position > 0, mayHaveBeenDelivered })
     }
     this.heap.pop()
@@ -165,10 +177,10 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     const dueAtMs = staged.firstTime
     const sequence = staged.firstNumber
     const position = this.index.positionOf(sequence)
-    if (position !== 0 && staged.openFirst(this.#stagedView)) {
+    if (position !== 0 && staged.openFirst(this.#dueView)) {
       const mayHaveBeenDelivered = dueAtMs <= this.#suspectUntilMs
       const from = { number: this.number, sequence }
-      this.#routeDue({ message: this.#stagedView, from, position: 0, journaled: position > 0, mayHaveBeenDelivered })
+      this.#routeDue({ message: this.#dueView, from, position: 0, journaled: position > 0, mayHaveBeenDelivered })
     }
     staged.shift()
     if (staged.size === 0) this.#staged = undefined

@@ -16,13 +16,15 @@
  * | 32 | 12 each | references: queue number (4), sequence number (double) |
  * | | 8 | due at (double), with FLAG.delayed |
  * | | 12 | the reference that this message replaces, with FLAG.moved |
- * | | | address: exchange and routing key, each one length byte and UTF-8 |
+ * | | | address: exchange and routing key, each one length byte and UTF-8; of a delayed message further routing keys likewise |
  * | | | properties, in the encoding of the form |
  * | | | body |
  *
  * The references name durable queues only: others have their entries in memory alone. In the memory log there are none.
  */
 import { copyBytes } from '../base/copy-bytes.ts'
+import { WaybillError } from '../base/errors.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { Log, Position } from '../storage/storage.ts'
 import type { Publication } from './publication.ts'
 
@@ -48,6 +50,7 @@ export const FLAG = {
 } as const
 
 const HEAD_SIZE = 32
+const ADDRESS_SIZE_MAX = 0xffff
 export const REFERENCE_SIZE = 12
 
 /** What a reference points from: a queue, or the store of delayed messages. */
@@ -234,6 +237,21 @@ export class MessageView {
     return this.buffer.toString('utf8', start + 1, start + 1 + length)
   }
 
+  /** The routing keys beside the first that a delayed message waits with, or undefined. */
+  get moreKeys(): string[] | undefined {
+    const { buffer, addressEnd } = this
+    let at = this.addressStart
+    for (let name = 0; name < 2; name++) at += 1 + (buffer[at] as number)
+    if (at >= addressEnd) return undefined
+    const keys: string[] = []
+    while (at < addressEnd) {
+      const end = at + 1 + (buffer[at] as number)
+      keys.push(buffer.toString('utf8', at + 1, end))
+      at = end
+    }
+    return keys
+  }
+
   /** Copies address, properties, body and facets into a publication; its bytes are those of this view, borrowed likewise. */
   copyTo(publication: Publication): void {
     publication.address = publication.properties = publication.body = this.buffer
@@ -251,6 +269,24 @@ export class MessageView {
     publication.moreKeys = undefined
     publication.route = undefined
   }
+}
+
+/**
+ * Writes further routing keys behind the address of a publication that is to be delayed: they are gone otherwise when it is routed.
+ * @throws WaybillError PRECONDITION_FAILED when they are too many
+ */
+export function addKeysToAddress(publication: Publication, keys: readonly string[]): void {
+  const parts = [publication.address.subarray(publication.addressStart, publication.addressEnd)]
+  for (const key of keys) {
+    const bytes = Buffer.from(key, 'utf8')
+    if (bytes.length > LIMITS.nameSizeBytesMax) continue
+    parts.push(Buffer.of(bytes.length), bytes)
+  }
+  const address = Buffer.concat(parts)
+  if (address.length > ADDRESS_SIZE_MAX) throw new WaybillError('PRECONDITION_FAILED', 'a delayed message has too many routing keys')
+  publication.address = address
+  publication.addressStart = 0
+  publication.addressEnd = address.length
 }
 
 /** Size of a routed record without its references. */

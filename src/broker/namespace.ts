@@ -10,7 +10,7 @@ import type { Position } from '../storage/storage.ts'
 import { BindingIndex } from './binding.ts'
 import { NO_ARGUMENTS } from './binding-arguments.ts'
 import type { Broker } from './broker.ts'
-import { deadLetterOf } from './dead-letters.ts'
+import { deadLetterOf, setAddress } from './dead-letters.ts'
 import { argumentsToText, type Definition } from './definitions.ts'
 import { DelayedMessages, type DueMessage } from './delayed-messages.ts'
 import { Exchange, type ExchangeDefinition, unbindAll } from './exchange.ts'
@@ -331,11 +331,14 @@ export class Namespace {
     message.copyTo(publication)
     publication.exchange = message.exchange
     publication.routingKey = message.routingKey
+    publication.moreKeys = message.moreKeys
+    // Further keys are no part of the address that consumers see.
+    if (publication.moreKeys !== undefined) setAddress(publication, publication.exchange, publication.routingKey)
     const queues = this.#dueTargets(publication)
     if (queues.length === 0) this.unroutableCount++
     const numbers = mayHaveBeenDelivered ? queues.map((queue) => queue.nextSequence) : []
     const keyed = queues.some((queue) => queue.settings.orderingKey !== undefined || queue.deduplication !== undefined)
-    if (position === 0 || keyed) {
+    if (position === 0 || keyed || publication.moreKeys !== undefined) {
       const moved = journaled ? from : undefined
       const end = queues.length === 0 ? 0 : this.#store(publication, queues, message.expiresAtMs, moved)
       if (journaled && end === 0) writeRouted(services.journal, 0, message, services.turn.nowMs, from, [])
@@ -357,8 +360,15 @@ export class Namespace {
 
   #dueTargets(publication: Publication): readonly Queue[] {
     const nowMs = this.broker.services.turn.nowMs
-    const targets = this.#deadLetterTargets(publication)
-    return targets.filter((queue) => !queue.refuses(publication.bodySizeBytes) && !this.#isDuplicate(queue, publication, nowMs))
+    return this.#deadLetterTargets(publication).filter((queue) => {
+      if (this.#isDuplicate(queue, publication, nowMs)) return false
+      const { overflow, deadLetterExchange } = queue.settings
+      // Its publisher was told long ago that it is safe: a queue that refuses when it is full has to take it, or to dead-letter it.
+      if (overflow !== 'reject-publish-dead-letter' || deadLetterExchange === undefined) return true
+      if (!queue.refuses(publication.bodySizeBytes)) return true
+      this.broker.deadLetterRefused(queue, publication)
+      return false
+    })
   }
 
   #sourceLeft(source: Exchange<Queue>): void {

@@ -11,7 +11,10 @@ type Death = ReadonlyMap<string, HeaderValue>
 /** The history of a message in short: queue, reason, count, newest first. */
 function historyOf(delivery: Delivered): string[] {
   const deaths = delivery.headers.get('x-death') as readonly Death[]
-  return deaths.map((death) => ['queue', 'reason', 'count'].map((name) => death.get(name)).join(' '))
+  return deaths.map((death) => {
+    const [queue, reason, count] = ['queue', 'reason', 'count'].map((name) => death.get(name))
+    return `${queue as string} ${reason as string} ${count as number}`
+  })
 }
 
 async function takeFrom(world: BrokerWorld, queue: string): Promise<Delivered> {
