@@ -255,6 +255,7 @@ export class Server {
       clock,
       random,
       isLoopback,
+      refused: (reason, { remoteAddress }) => strangers.add('a login was refused', { remoteAddress, reason }),
     })
     this.#amqp = new AmqpServer({
       broker: this.broker,

@@ -18,6 +18,7 @@ function user(name: string, changes: Partial<User> = {}): User {
 interface World {
   readonly authentication: Authentication
   readonly checks: string[]
+  readonly refusals: string[]
   passMs(ms: number): void
 }
 
@@ -26,18 +27,20 @@ function create(users: readonly User[], hold: () => Promise<void> = async () => 
   let nowMs = 0
   const clock = { now: () => nowMs, monotonic: () => nowMs } as unknown as Clock
   const checks: string[] = []
+  const refusals: string[] = []
   const authentication = new Authentication({
     users: new Users(users),
     clock,
     random: new SeededRandom(1),
     isLoopback: (address) => address.startsWith('127.'),
+    refused: (reason, peer) => refusals.push(`${peer.remoteAddress}: ${reason}`),
     check: async (password) => {
       checks.push(password)
       await hold()
       return password === 'right'
     },
   })
-  return { authentication, checks, passMs: (ms) => (nowMs += ms) }
+  return { authentication, checks, refusals, passMs: (ms) => (nowMs += ms) }
 }
 
 const login = (world: World, name: string, password: string, peer = REMOTE): Promise<object> =>
@@ -48,6 +51,10 @@ test('guest is let in from this machine and from nowhere else', async () => {
   assert.deepEqual(await login(world, 'guest', 'guest', LOCAL), { user: 'guest', tags: ['administrator'] })
   assert.deepEqual(await login(world, 'guest', 'guest'), { refused: "user 'guest' can only connect from this machine, not from 192.0.2.7" })
   assert.deepEqual(await login(world, 'guest', 'Guest', LOCAL), { refused: "wrong password for user 'guest'" })
+  assert.deepEqual(world.refusals, [
+    "192.0.2.7: user 'guest' can only connect from this machine, not from 192.0.2.7",
+    "127.0.0.1: wrong password for user 'guest'",
+  ])
 })
 
 test('a hashed password is checked once and then remembered for a while', async () => {

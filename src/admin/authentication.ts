@@ -26,6 +26,8 @@ export interface AuthenticationOptions {
   readonly clock: Clock
   readonly random: Random
   readonly isLoopback: (address: string) => boolean
+  /** Told why somebody was not let in; the peer is not told. */
+  readonly refused?: (reason: string, peer: PeerFacts) => void
   /** For tests: how a password is compared with its hash. @default checkPassword */
   readonly check?: (password: string, hash: PasswordHash) => Promise<boolean>
 }
@@ -35,7 +37,8 @@ export class Authentication implements Authenticator, Authorizer {
   readonly #users: Users
   readonly #clock: Clock
   readonly #isLoopback: (address: string) => boolean
-  readonly #check: (password: string, hash: PasswordHash) => Promise<boolean>
+  readonly #checkHash: (password: string, hash: PasswordHash) => Promise<boolean>
+  readonly #refused: ((reason: string, peer: PeerFacts) => void) | undefined
   readonly #key: Uint8Array
   /** Keyed hash of user and password -> until when it is known to be right. */
   readonly #remembered = new Map<string, number>()
@@ -47,11 +50,18 @@ export class Authentication implements Authenticator, Authorizer {
     this.#users = options.users
     this.#clock = options.clock
     this.#isLoopback = options.isLoopback
-    this.#check = options.check ?? checkPassword
+    this.#checkHash = options.check ?? checkPassword
+    this.#refused = options.refused
     this.#key = options.random.bytes(32)
   }
 
   async authenticate(credentials: Credentials, peer: PeerFacts): Promise<Identity | Refusal> {
+    const answer = await this.#check(credentials, peer)
+    if ('refused' in answer) this.#refused?.(answer.refused, peer)
+    return answer
+  }
+
+  async #check(credentials: Credentials, peer: PeerFacts): Promise<Identity | Refusal> {
     if (credentials.kind === 'certificate') return this.#byCertificate(peer)
     const user = this.#users.named(credentials.user)
     const digest = this.#digest(credentials.user, credentials.password)
@@ -106,7 +116,7 @@ export class Authentication implements Authenticator, Authorizer {
     const underWay = this.#checks.get(key)
     if (underWay !== undefined) return underWay
     if (this.#checks.size >= WAITING_MAX) return 'busy'
-    const check = this.#last.then(() => this.#check(password, hash)).catch(() => false)
+    const check = this.#last.then(() => this.#checkHash(password, hash)).catch(() => false)
     this.#last = check
     this.#checks.set(key, check)
     const right = await check

@@ -280,6 +280,8 @@ test('file, environment and flags are laid over each other, and secrets come fro
   await assert.rejects(connect(`amqp://shop:wrong@127.0.0.1:${port}/shop`), /ACCESS.REFUSED/)
   await assert.rejects(connect(`amqp://shop:letmein@127.0.0.1:${port}/`), /./)
   await assert.rejects(connect(`amqp://guest:guest@127.0.0.1:${port}/`), /ACCESS.REFUSED/)
+  await program.waitFor(/"msg":"a login was refused"/, 10_000)
+  assert.match(program.output(), /"remoteAddress":"127\.0\.0\.1","reason":"wrong password for user 'shop'"/)
 })
 
 test('memory above its mark pauses publishers and lets consumers go on', async (t) => {
