@@ -28,6 +28,16 @@ export function checkRead(host: ChannelHost, kind: 'queue' | 'exchange', name: s
   if (!host.permissions.full && !host.permissions.mayRead(permissionName(name))) throw refusal(host, 'read', kind, permissionName(name))
 }
 
+/**
+ * RabbitMQ lets anybody ask whether something exists, and how many messages wait in it; here that takes a permission, whichever.
+ * @throws ACCESS_REFUSED when the user may do nothing at all with the object
+ */
+export function checkSeen(host: ChannelHost, kind: 'queue' | 'exchange', name: string): void {
+  const { permissions } = host
+  const seen = permissions.full || permissions.mayRead(name) || permissions.mayWrite(name) || permissions.mayConfigure(name)
+  if (!seen) throw refusal(host, 'read', kind, name)
+}
+
 function permissionName(name: string): string {
   return name === '' ? DEFAULT_EXCHANGE_ALIAS : name
 }

@@ -4,7 +4,7 @@
 import { WaybillError } from '../../base/errors.ts'
 import { checkSameExchange, parseExchangeDeclaration, parseExchangeKind } from '../../broker/exchange-arguments.ts'
 import { resourceName } from '../../broker/resource-name.ts'
-import { checkConfigure, checkNotDefaultExchange, checkNotReserved, checkRead, checkWrite, cleanName } from './access.ts'
+import { checkConfigure, checkNotDefaultExchange, checkNotReserved, checkRead, checkSeen, checkWrite, cleanName } from './access.ts'
 import type { ChannelContext } from './channel-context.ts'
 import type { MethodOf } from './methods.ts'
 
@@ -13,6 +13,7 @@ export function declareExchange(channel: ChannelContext, method: MethodOf<'excha
   const name = cleanName(method.exchange)
   if (method.passive) {
     checkNotDefaultExchange(name)
+    checkSeen(channel.host, 'exchange', name)
     channel.host.namespace.exchangeNamed(name)
   } else {
     declareActively(channel, method, name)

@@ -12,6 +12,7 @@ import {
   checkNotReserved,
   checkOwner,
   checkRead,
+  checkSeen,
   checkWrite,
   cleanName,
   lockedQueue,
@@ -44,6 +45,7 @@ export function declareQueue(channel: ChannelContext, method: MethodOf<'queue.de
     if (!method.noWait) channel.reply('queue.declare-ok', { queue: name, messageCount: 0, consumerCount: 1 })
     return
   }
+  if (method.passive) checkSeen(host, 'queue', name)
   const queue = method.passive ? host.namespace.queueNamed(name) : declareActively(channel, method, name)
   checkOwner(host, queue)
   channel.lastQueueName = queue.name
