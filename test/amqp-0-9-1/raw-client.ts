@@ -126,6 +126,20 @@ export class RawClient {
     if (!this.#socket.destroyed) this.#socket.write(bytes)
   }
 
+  /** Waits until the operating system has taken what was sent, or the socket has ended. */
+  async flushed(): Promise<void> {
+    const socket = this.#socket
+    if (socket.writableLength === 0 || socket.destroyed) return
+    await new Promise<void>((resolve) => {
+      socket.once('close', resolve)
+      // An empty write is done when everything before it is.
+      socket.write(Buffer.alloc(0), () => {
+        socket.off('close', resolve)
+        resolve()
+      })
+    })
+  }
+
   sendFrame(type: number, channel: number, payload: Uint8Array): void {
     this.sendBytes(frame(type, channel, payload))
   }
@@ -170,6 +184,11 @@ export class RawClient {
       this.#watchers.add(check)
       check()
     })
+  }
+
+  /** Reads nothing more: what the server sends fills its buffers. */
+  stopReading(): void {
+    this.#socket.pause()
   }
 
   /** Sends the end of the stream and goes on reading: the connection is half open. */
