@@ -54,7 +54,9 @@ export class MemoryPool {
   give(memory: Memory): void {
     const sizeBytes = memory.buffer.length
     this.#usedSizeBytes -= sizeBytes
-    if (this.#freeSizeBytes + sizeBytes > this.#keptSizeBytesMax) return
+    // Sizes made for one large record are not asked for again.
+    const isUsual = (sizeBytes & (sizeBytes - 1)) === 0
+    if (!isUsual || this.#freeSizeBytes + sizeBytes > this.#keptSizeBytesMax) return
     this.#free.push(memory)
     this.#freeSizeBytes += sizeBytes
   }

@@ -37,6 +37,7 @@ export class CommitWriter {
   #parts: readonly CommitPart[] = []
   #index = 0
   #full = false
+  #stopped = false
 
   constructor(files: SegmentFiles, clock: Clock, owner: CommitWriterOwner) {
     this.#files = files
@@ -51,7 +52,13 @@ export class CommitWriter {
     this.#writePart()
   }
 
+  /** Tries nothing again. */
+  stop(): void {
+    this.#stopped = true
+  }
+
   readonly #writePart = (): void => {
+    if (this.#stopped) return
     const part = this.#parts[this.#index] as CommitPart
     this.#files.whenWritable(part.segmentNumber, part.offset + part.sizeBytes, this.#writeTo)
   }

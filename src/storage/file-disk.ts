@@ -33,6 +33,7 @@ export class FileDisk implements Disk {
   /** Folders whose entries changed since the last `syncFolder`. */
   readonly #changed = new Set<string>()
   readonly #known = new Set<string>()
+  #syncing: Promise<void> = Promise.resolve()
 
   constructor(path: string) {
     this.path = path
@@ -71,7 +72,14 @@ export class FileDisk implements Disk {
     this.#changed.add(dirname(path))
   }
 
-  async syncFolder(): Promise<void> {
+  /** One after the other: whoever asks while another sync is under way may depend on what that one has taken on. */
+  syncFolder(): Promise<void> {
+    const syncing = this.#syncing.then(() => this.#syncChanged())
+    this.#syncing = syncing.catch(() => undefined)
+    return syncing
+  }
+
+  async #syncChanged(): Promise<void> {
     const folders = [...this.#changed]
     this.#changed.clear()
     try {
@@ -174,6 +182,12 @@ class FileDiskFile implements DiskFile {
   }
 
   read(target: Uint8Array, offset: number, callback: ReadCallback): void {
+    if (this.#closed) {
+      const error: NodeJS.ErrnoException = new Error(`${this.name} is closed`)
+      error.code = 'EBADF'
+      setImmediate(() => callback(error, 0))
+      return
+    }
     this.#begin()
     readAll(this.#descriptor, target, offset, 0, (error, readSizeBytes) => {
       this.#end()

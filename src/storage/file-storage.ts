@@ -110,6 +110,8 @@ class FileStorage implements Storage {
   #inFlightWriteCount = 0
   /** The owner asked for a commit while one was under way. */
   #wanted = false
+  /** The owner is appending what it gathered: asking for a commit meanwhile asks for nothing more. */
+  #asking = false
   #waiters: DurabilityWaiter[] = []
 
   readonly #opening = new Map<string, Promise<PartitionLog>>()
@@ -119,7 +121,6 @@ class FileStorage implements Storage {
   #checkpointAsked = false
   #tailStart: Position = 0
   #compactionToCheck = false
-  #victimNumber = -1
   #idleTimer: Timer | undefined
   #commitCount = 0
 
@@ -201,7 +202,7 @@ class FileStorage implements Storage {
     this.#owner = owner
     this.#table.recovering = false
     this.#table.cover(this.#table.numberOf(this.#tailStart))
-    this.#files.advance(this.watermark)
+    this.#files.prepare(this.#table.numberOf(this.watermark))
     if (this.#failure !== undefined) owner.failed(this.#failure)
   }
 
@@ -211,7 +212,7 @@ class FileStorage implements Storage {
     const victim = this.memory.takeVictim()
     if (victim !== undefined) this.#owner?.compactionDue(victim)
     this.#pressure.unsynced(this.#unsyncedSizeBytes())
-    if (this.#inFlight) this.#wanted = true
+    if (this.#inFlight || this.#asking) this.#wanted = true
     else this.#cut(true)
   }
 
@@ -253,6 +254,7 @@ class FileStorage implements Storage {
     } finally {
       this.#state = 'closed'
       this.#idleTimer?.cancel()
+      this.#writer.stop()
       await this.#files.close()
       for (const partition of this.#partitions) await partition.close()
       await this.#disk.unlock()
@@ -320,7 +322,12 @@ class FileStorage implements Storage {
   /** Starts writing what is there. `ask`: let the owner append what it gathered first. */
   #cut(ask: boolean): void {
     this.#wanted = false
-    if (ask) this.#owner?.beforeCommit()
+    if (ask) {
+      this.#asking = true
+      this.#owner?.beforeCommit()
+      this.#asking = false
+      this.#wanted = false
+    }
     const emptied = this.#table.takeEmptied()
     const isJournalOpen = this.journal.hasOpenCommit
     let writeCount = isJournalOpen ? 1 : 0
@@ -445,14 +452,10 @@ class FileStorage implements Storage {
 
   #askForCompaction(owner: StorageOwner, tailSizeBytes: number): void {
     this.#compactionToCheck = false
-    if (this.#victimNumber >= 0 && this.#table.get(this.#victimNumber) !== undefined) return
-    this.#victimNumber = -1
     const usedSizeBytes = this.#table.count * this.#limits.segmentSizeBytes
     if (usedSizeBytes <= 2 * this.#table.liveSizeBytes + tailSizeBytes + 2 * this.#limits.segmentSizeBytes) return
     const victim = this.#table.victim(VICTIM_SHARE_MAX)
-    if (victim === undefined) return
-    this.#victimNumber = this.#table.numberOf(victim.start)
-    owner.compactionDue(victim)
+    if (victim !== undefined) owner.compactionDue(victim)
   }
 
   #segmentDied(number: number): void {

@@ -95,6 +95,7 @@ export class Journal implements Log {
       read: (position: Position, target: Buffer, callback: (error: NodeJS.ErrnoException | null, sizeBytes: number) => void): void =>
         parts.files.read(position, target, callback),
       readableEnd: (position: Position): Position => Math.min(this.#chunks.baseAfter(position), this.end),
+      isAlive: (position: Position): boolean => parts.table.get(parts.table.numberOf(position)) !== undefined,
       describe: (position: Position): string => parts.files.describe(position),
     }
     this.#blocks = new ReadCache(source, parts.salt, parts.limits, parts.pool)

@@ -62,7 +62,6 @@ export class MemoryLog implements Log {
   #listed: MemoryChunk[] = []
   #sizeBytes = 0
   #grew = false
-  #victim: MemoryChunk | undefined
 
   constructor(clock: Clock, limits: StorageLimits, pool: MemoryPool) {
     this.#clock = clock
@@ -153,16 +152,12 @@ export class MemoryLog implements Log {
       this.#pool.give(chunk.memory)
       if (this.#hit === chunk) this.#hit = NO_CHUNK
       if (this.#releaseHit === chunk) this.#releaseHit = NO_CHUNK
-      if (this.#victim === chunk) {
-        this.#victim = undefined
-        this.#grew = true
-      }
     }
   }
 
-  /** The chunk whose few live records should be copied forward, or undefined. Each is named once, until it is dead. */
+  /** The chunk whose few live records should be copied forward, or undefined. Asked for anew whenever a chunk was begun. */
   takeVictim(): Victim | undefined {
-    if (!this.#grew || this.#victim !== undefined) return undefined
+    if (!this.#grew) return undefined
     this.#grew = false
     const floorSizeBytes = FLOOR_CHUNKS * this.#slotSizeBytes
     if (this.#sizeBytes <= floorSizeBytes || this.#sizeBytes <= 2 * this.liveSizeBytes + floorSizeBytes) return undefined
@@ -175,7 +170,6 @@ export class MemoryLog implements Log {
       lowest = share
       chosen = chunk
     }
-    this.#victim = chosen
     return chosen === undefined ? undefined : { start: 1 - chosen.end, end: 1 - chosen.base }
   }
 

@@ -6,7 +6,7 @@
  */
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
-import type { WaybillError } from '../base/errors.ts'
+import { WaybillError } from '../base/errors.ts'
 import { readAt } from './checkpoint.ts'
 import type { MemoryPool } from './chunk.ts'
 import { CommitWriter } from './commit-writer.ts'
@@ -220,6 +220,7 @@ export class StreamPartition implements PartitionLog {
   }
 
   async close(): Promise<void> {
+    this.#writer.stop()
     await this.#files.close()
   }
 
@@ -252,7 +253,8 @@ export class StreamPartition implements PartitionLog {
     return new Promise((resolve, reject) => {
       this.#journal.load(position, (error) => {
         if (error !== null) reject(error)
-        else resolve()
+        else if (this.#journal.locate(position)) resolve()
+        else reject(new WaybillError('NOT_FOUND', `the batch at ${this.#files.describe(position)} was trimmed`))
       })
     })
   }

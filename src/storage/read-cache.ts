@@ -30,6 +30,8 @@ export interface BlockSource {
   read(position: Position, target: Buffer, callback: (error: NodeJS.ErrnoException | null, readSizeBytes: number) => void): void
   /** What is at or after this position is not to be read from the disk: it is in memory, or is not there. Infinity: no bound. */
   readableEnd(position: Position): Position
+  /** False when nothing refers to the segment of a position any more. */
+  isAlive(position: Position): boolean
   /** For messages: the file of a position. */
   describe(position: Position): string
 }
@@ -187,7 +189,7 @@ export class ReadCache {
       this.#pool.give(memory)
       const text = `reading ${this.#source.describe(read.start)} failed: ${error.message}`
       const failure = new WaybillError('STORAGE_FAILED', text, { cause: error })
-      for (const waiter of read.waiting) waiter.callback(failure)
+      for (const waiter of read.waiting) waiter.callback(this.#source.isAlive(waiter.position) ? failure : null)
     } else {
       this.#add(read, memory, readSizeBytes & ~(ALIGNMENT - 1))
     }
@@ -215,7 +217,8 @@ export class ReadCache {
   }
 
   #answer(position: Position, callback: LoadCallback, read: Read, memory: Memory, readSizeBytes: number): void {
-    if (this.locate(position)) return callback(null)
+    // Whoever waited for a record that nobody refers to any more does not want it now.
+    if (this.locate(position) || !this.#source.isAlive(position)) return callback(null)
     const at = position - read.start
     // Not whole in this read, though not at its start: it begins a block of its own.
     if (position !== read.start) {

@@ -58,6 +58,7 @@ export interface Log {
 
   /**
    * Brings the record (and what follows it) into memory; `callback` is called in a later turn, after which `locate` succeeds within that turn.
+   * When the record's last reference went meanwhile, the callback may come without an error and `locate` answer false.
    * Loads of positions in the same block are joined. The checksum of a record is verified when it comes from the disk.
    * The error is STORAGE_DAMAGED (with file and offset) or STORAGE_FAILED.
    */
@@ -103,8 +104,8 @@ export interface StorageOwner {
   checkpointDue(): void
   /**
    * Disk use (or memory, when the victim's positions are negative) is above twice the live bytes: the owner copies the referenced records
-   * in `victim` to the end of the same log, moves its references there and releases the old positions, at its own pace. The next victim
-   * comes when this one is dead.
+   * in `victim` to the end of the same log, moves its references there and releases the old positions, at its own pace. It may be
+   * asked again, with this victim or another one, before it is done, and may ignore that.
    */
   compactionDue(victim: Victim): void
 }
