@@ -207,13 +207,20 @@ export class Session implements TurnTask, AlarmOwner {
       if (!this.#unsettled.take(tag)) return false
       this.#settleTaken(outcome)
     } else {
-      let last = tag
-      if (tag === 0) last = this.#unsettled.lastTag
-      else if (!this.#unsettled.has(tag)) return false
-      for (let at = this.#unsettled.firstTag; at !== 0 && at <= last; at++) if (this.#unsettled.take(at)) this.#settleTaken(outcome)
+      if (tag !== 0 && !this.#unsettled.has(tag)) return false
+      this.#settleUpTo(tag === 0 ? this.lastTag : tag, outcome)
     }
     if (this.prefetch !== 0) this.#giveCredit()
     return true
+  }
+
+  #settleUpTo(last: number, outcome: Outcome): void {
+    for (let at = this.#unsettled.firstTag; at !== 0 && at <= last; at++) if (this.#unsettled.take(at)) this.#settleTaken(outcome)
+  }
+
+  /** The newest delivery that may wait for its settlement. */
+  get lastTag(): number {
+    return this.#unsettled.lastTag
   }
 
   /** True when `tag` waits for its settlement. */
@@ -258,10 +265,15 @@ export class Session implements TurnTask, AlarmOwner {
     const transaction = this.#transaction
     if (transaction === undefined) throw new WaybillError('PRECONDITION_FAILED', 'channel is not transactional')
     this.#transaction = new Transaction(this)
-    const plain = transaction
-    const error = plain.apply((tag, multiple, outcome) => this.#settleNow(tag, multiple, outcome))
-    const journal = this.namespace.broker.services.journal
-    this.namespace.broker.whenDurable(journal.end, () => done(error))
+    let error: WaybillError | undefined
+    const change = (): void => {
+      error = transaction.apply((tag, multiple, outcome) => {
+        if (multiple) this.#settleUpTo(tag, outcome)
+        else if (this.#unsettled.take(tag)) this.#settleTaken(outcome)
+      })
+      if (this.prefetch !== 0) this.#giveCredit()
+    }
+    this.namespace.broker.transact(change, () => done(error))
   }
 
   /** Forgets what was published and settled since the last commit. */
@@ -312,15 +324,9 @@ export class Session implements TurnTask, AlarmOwner {
   }
 
   #watch(timeoutMs: number): void {
-    const services = this.namespace.broker.services
-    if (this.alarmAtMs === Infinity) services.alarms.set(this, services.turn.nowMs + timeoutMs)
-  }
-
-  #settleNow(tag: number, multiple: boolean, outcome: Outcome): void {
-    const transaction = this.#transaction
-    this.#transaction = undefined
-    this.settle(tag, multiple, outcome)
-    this.#transaction = transaction
+    const { alarms, turn } = this.namespace.broker.services
+    // An earlier alarm stays; another consumer of this session may have had longer.
+    if (turn.nowMs + timeoutMs < this.alarmAtMs) alarms.set(this, turn.nowMs + timeoutMs)
   }
 
   /** Hot: the delivery that `#unsettled` has just taken. */

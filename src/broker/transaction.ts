@@ -13,6 +13,13 @@ interface Settlement {
   readonly outcome: Outcome
 }
 
+/** What keeping a publication or a settlement takes besides its bytes, about: many small ones are limited too. */
+const PUBLICATION_EXTRA_BYTES = 600
+const SETTLEMENT_SIZE_BYTES = 100
+
+/** Carries out one settlement; with `multiple` all up to the tag that are not settled yet, whether the tag itself is or not. */
+export type SettleNow = (tag: number, multiple: boolean, outcome: Outcome) => void
+
 /** What a session wants to happen at its next commit. */
 export class Transaction {
   readonly #session: Session
@@ -29,26 +36,34 @@ export class Transaction {
   /** Keeps a copy. @returns PUBLISHED.done @throws WaybillError when there is no such exchange, or the transaction is too large */
   publish(publication: Publication): number {
     this.#session.namespace.routeTo(publication)
-    const size = publication.bodySizeBytes + (publication.propertiesEnd - publication.propertiesStart)
-    this.#sizeBytes += size
-    if (this.#sizeBytes > LIMITS.transactionSizeBytesMax) throw new WaybillError('RESOURCE_ERROR', 'the transaction is too large')
+    this.#grow(publication.bodySizeBytes + (publication.propertiesEnd - publication.propertiesStart) + PUBLICATION_EXTRA_BYTES)
     this.#publications.push(copyOf(publication))
     return PUBLISHED.done
   }
 
-  /** Keeps a settlement; false when the delivery is not unsettled (any more). */
+  /**
+   * Keeps a settlement; false when the delivery is not unsettled (any more). All (`multiple`, tag 0) means what was delivered by now: what
+   * comes until the commit was not meant.
+   * @throws WaybillError when the transaction is too large
+   */
   settle(tag: number, multiple: boolean, outcome: Outcome): boolean {
-    if (tag !== 0) {
-      if (!this.#session.isUnsettled(tag) || tag <= this.#settledUpTo || this.#settledTags.has(tag)) return false
-    }
-    if (!multiple) this.#settledTags.add(tag)
-    else if (tag > 0) this.#settledUpTo = tag
-    this.#settlements.push({ tag, multiple, outcome })
+    const all = tag === 0 && multiple
+    if (!all && (!this.#session.isUnsettled(tag) || tag <= this.#settledUpTo || this.#settledTags.has(tag))) return false
+    this.#grow(SETTLEMENT_SIZE_BYTES)
+    const last = all ? this.#session.lastTag : tag
+    if (!multiple) this.#settledTags.add(last)
+    else this.#settledUpTo = Math.max(this.#settledUpTo, last)
+    this.#settlements.push({ tag: last, multiple, outcome })
     return true
   }
 
+  #grow(sizeBytes: number): void {
+    this.#sizeBytes += sizeBytes
+    if (this.#sizeBytes > LIMITS.transactionSizeBytesMax) throw new WaybillError('RESOURCE_ERROR', 'the transaction is too large')
+  }
+
   /** Carries everything out. @returns an error when a queue refused a publication; the rest is done all the same */
-  apply(settle: (tag: number, multiple: boolean, outcome: Outcome) => void): WaybillError | undefined {
+  apply(settle: SettleNow): WaybillError | undefined {
     let error: WaybillError | undefined
     for (const publication of this.#publications) {
       publication.route = undefined
