@@ -45,6 +45,10 @@ export const bool: ArgumentCheck = (field) => (field.tag === 't' ? undefined : u
 
 export const text: ArgumentCheck = (field) => (field.tag === 'S' ? undefined : unacceptable(field))
 
+/** The name of something: what is longer fits no address. */
+export const shortText: ArgumentCheck = (field, all) =>
+  text(field, all) ?? (Buffer.byteLength(field.value as string) > LIMITS.nameSizeBytesMax ? 'value_too_long' : undefined)
+
 export const nonEmptyText: ArgumentCheck = (field, all) => text(field, all) ?? (field.value === '' ? 'value_empty' : undefined)
 
 /** Accepts the words alone; `problem` says what any other text is. */

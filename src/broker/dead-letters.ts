@@ -6,6 +6,7 @@
  * The history is RabbitMQ's: `x-death` (per queue and reason: count, time of the first, exchange, routing keys, original expiration),
  * `x-first-death-*` and `x-last-death-*`. A message that would come back to a queue without a rejection on the way is dropped there (cycle).
  */
+import { WaybillError } from '../base/errors.ts'
 import { encodeText } from '../base/text.ts'
 import { PHASE, type TurnTask } from '../base/turn.ts'
 import type { HeaderValue } from '../message/header-value.ts'
@@ -29,6 +30,12 @@ interface Move {
   detachedPosition: Position
 }
 
+/** Somebody waits until so many messages in all have been moved. */
+interface MoveWaiter {
+  readonly count: number
+  readonly callback: () => void
+}
+
 /** Publishes a dead letter: stores it where `publication` leads, without the queues that `skip` names, and settles it at its source. */
 export type PublishDeadLetter = (publication: Publication, from: Queue, sequence: number, skip: (queue: Queue) => boolean) => void
 
@@ -43,6 +50,9 @@ export class DeadLetters implements TurnTask {
   #at = 0
   #loading = false
   #emptied: (() => void) | undefined
+  /** How many came in all, and who waits for how many of them to be done. */
+  #addedCount = 0
+  #waiters: MoveWaiter[] = []
 
   constructor(services: Services, publish: PublishDeadLetter) {
     this.#services = services
@@ -56,6 +66,7 @@ export class DeadLetters implements TurnTask {
 
   add(queue: Queue, sequence: number, reason: DeadLetterReason): void {
     this.#line.push({ queue, sequence, reason, detachedPosition: 0 })
+    this.#addedCount++
     if (!this.#loading) this.#services.turn.schedule(this, PHASE.deliver)
   }
 
@@ -67,6 +78,27 @@ export class DeadLetters implements TurnTask {
       move.detachedPosition = queue.index.positionOf(move.sequence)
       if (move.detachedPosition !== 0) this.#services.storage.logOf(move.detachedPosition).retain(move.detachedPosition)
     }
+  }
+
+  /**
+   * Moves what `change` adds at once, before what was in line, so that it is in the same commit. What has to be read from the disk first keeps
+   * its place in line.
+   * @param done called when nothing of it is in line any more, at once if possible
+   */
+  moveWith(change: () => void, done: () => void): void {
+    const before = this.size
+    change()
+    const end = this.#line.length
+    let left = 0
+    for (let at = this.#at + before; at < end; at++) {
+      const move = this.#line[at] as Move
+      const position = positionOf(move)
+      if (position === 0) continue
+      if (this.#services.storage.logOf(position).locate(position)) this.#carryOut(move, position)
+      else left++
+    }
+    if (left === 0) done()
+    else this.#waiters.push({ count: this.#addedCount, callback: done })
   }
 
   /** Resolves when nothing is in line any more. */
@@ -82,21 +114,29 @@ export class DeadLetters implements TurnTask {
     while (this.#at < this.#line.length) {
       if (budget-- === 0) return this.#goOnNextTurn()
       const move = this.#line[this.#at] as Move
-      const position = move.queue.deleted ? move.detachedPosition : move.queue.index.positionOf(move.sequence)
+      const position = positionOf(move)
       if (position !== 0) {
-        const log = services.storage.logOf(position)
-        if (!log.locate(position)) return this.#load(position)
-        this.#move(move, services.view.openFound(log))
-        if (move.detachedPosition !== 0) log.release(position)
+        if (!services.storage.logOf(position).locate(position)) {
+          this.#tellWaiters()
+          return this.#load(position)
+        }
+        this.#carryOut(move, position)
       }
       this.#at++
     }
     this.#line = []
     this.#at = 0
+    this.#tellWaiters()
     this.#emptied?.()
   }
 
+  #tellWaiters(): void {
+    const doneCount = this.#addedCount - this.size
+    while (this.#waiters.length > 0 && (this.#waiters[0] as MoveWaiter).count <= doneCount) this.#waiters.shift()?.callback()
+  }
+
   #goOnNextTurn(): void {
+    this.#tellWaiters()
     // A line that is never empty must not grow for ever.
     if (this.#at > DONE_MAX && this.#at * 2 > this.#line.length) {
       this.#line = this.#line.slice(this.#at)
@@ -118,6 +158,15 @@ export class DeadLetters implements TurnTask {
     })
   }
 
+  /** Moves one message that the log has just located. */
+  #carryOut(move: Move, position: Position): void {
+    const log = this.#services.storage.logOf(position)
+    this.#move(move, this.#services.view.openFound(log))
+    if (move.detachedPosition === 0) return
+    move.detachedPosition = 0
+    log.release(position)
+  }
+
   #move({ queue, sequence, reason }: Move, message: MessageView): void {
     if (queue.settings.deadLetterExchange === undefined) {
       // A policy has taken it away since.
@@ -129,6 +178,11 @@ export class DeadLetters implements TurnTask {
     const deaths = deadLetterOf(this.#services, publication, queue, reason, message.exchange, message.routingKey)
     this.#publish(publication, queue, sequence, (target) => reason !== 'rejected' && (target === queue || isCycle(deaths, target.name)))
   }
+}
+
+/** Where the message is, or 0 when it is gone. */
+function positionOf({ queue, sequence, detachedPosition }: Move): Position {
+  return queue.deleted ? detachedPosition : queue.index.positionOf(sequence)
 }
 
 /**
@@ -158,15 +212,27 @@ export function deadLetterOf(
   if (deadLetterRoutingKey === undefined) {
     if (keys.length > 1) publication.moreKeys = keys.slice(1)
   } else if (carbonCopies !== undefined) headers.set('CC', undefined)
-  const encoded = form.patch(publication.properties, publication.propertiesStart, publication.propertiesEnd, {
-    removeExpiration: true,
-    headers,
-  })
+  patchProperties(services, publication, headers)
+  setAddress(publication, deadLetterExchange as string, deadLetterRoutingKey ?? routingKey)
+  return before
+}
+
+/** Takes the expiration away and sets headers. A message whose headers leave no room for a history (LIMITS.headerEntriesMax) goes without one. */
+function patchProperties(services: Services, publication: Publication, headers: ReadonlyMap<string, HeaderValue | undefined>): void {
+  const { properties, propertiesStart, propertiesEnd } = publication
+  const form = services.forms.of(publication.form)
+  let encoded: Buffer
+  try {
+    encoded = form.patch(properties, propertiesStart, propertiesEnd, { removeExpiration: true, headers })
+    // Whoever reads it again (its next queue, the next start) must be able to.
+    form.scan(encoded, 0, encoded.length, services.facets)
+  } catch (error) {
+    if (!(error instanceof WaybillError)) throw error
+    encoded = form.patch(properties, propertiesStart, propertiesEnd, { removeExpiration: true })
+  }
   publication.properties = encoded
   publication.propertiesStart = 0
   publication.propertiesEnd = encoded.length
-  setAddress(publication, deadLetterExchange as string, deadLetterRoutingKey ?? routingKey)
-  return before
 }
 
 /** Gives a publication its address, in names and in bytes. */
@@ -201,7 +267,7 @@ function historyWith(before: readonly Death[], death: NewDeath): HeaderValue {
   if (at >= 0) {
     const known = before[at] as Death
     const again = new Map(known)
-    again.set('count', Number(known.get('count') ?? 0) + 1)
+    again.set('count', countOf(known) + 1)
     return [again, ...before.filter((_, i) => i !== at)].map(withLongCount)
   }
   const entry = new Map<string, HeaderValue>([
@@ -216,10 +282,17 @@ function historyWith(before: readonly Death[], death: NewDeath): HeaderValue {
   return [entry, ...before].map(withLongCount)
 }
 
+/** How often a message has died this way. A client may have written anything into the history: what is no count is none. */
+function countOf(death: Death): number {
+  const count = death.get('count')
+  const number = typeof count === 'number' || typeof count === 'bigint' ? Number(count) : 0
+  return Number.isSafeInteger(number) && number > 0 ? number : 0
+}
+
 /** The count is a 64-bit integer on the wire, as clients know it from RabbitMQ; a bigint is written as one. */
 function withLongCount(death: Death): Death {
   const count = death.get('count')
-  return typeof count === 'number' ? new Map(death).set('count', BigInt(count)) : death
+  return Number.isSafeInteger(count) ? new Map(death).set('count', BigInt(count as number)) : death
 }
 
 function deathsOf(properties: MessageProperties): readonly Death[] {

@@ -18,7 +18,7 @@ import {
   oneNumberOf,
   oneOf,
 } from './argument-checks.ts'
-import { positiveDuration, priority, text } from './argument-checks.ts'
+import { positiveDuration, priority, shortText } from './argument-checks.ts'
 import type { SettingValues } from './setting-values.ts'
 
 /** What a queue is declared as; both are the same durable queue here. */
@@ -56,10 +56,10 @@ const BOTH = 'argument-policy'
 export const QUEUE_SETTINGS: readonly QueueSettingRow[] = [
   { key: 'expires', check: positiveDuration, property: 'expiresMs', by: ALL, noun: 'queue expiry' },
   { key: 'message-ttl', check: duration, property: 'messageTtlMs', by: ALL, noun: 'message TTL' },
-  { key: 'dead-letter-exchange', check: text, property: 'deadLetterExchange', by: BOTH, noun: 'dead letter exchange name' },
+  { key: 'dead-letter-exchange', check: shortText, property: 'deadLetterExchange', by: BOTH, noun: 'dead letter exchange name' },
   {
     key: 'dead-letter-routing-key',
-    check: text,
+    check: shortText,
     property: 'deadLetterRoutingKey',
     by: BOTH,
     needs: NEEDS_EXCHANGE,
