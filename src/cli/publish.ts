@@ -3,7 +3,7 @@
  * a bounded number waits for confirmation.
  */
 import { randomUUID } from 'node:crypto'
-import { createReadStream, fstatSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import type { ConfirmChannel, Message, Options } from 'amqplib'
 import { WaybillError } from '../base/errors.ts'
@@ -149,11 +149,20 @@ async function* inputs(flags: PublishFlags): AsyncGenerator<Input> {
     for (const file of flags.file) yield await fileInput(file, number++)
   } else if (flags.raw === true) {
     const chunks: Buffer[] = []
-    for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+    for await (const chunk of standardInput()) chunks.push(chunk)
     const body = Buffer.concat(chunks)
     yield { label: 'the input', number: 1, body, inputSizeBytes: body.length }
   } else {
     yield* lineInputs(wholeNumber(flags.fromLine, '--from-line', 1))
+  }
+}
+
+/** Not read from the descriptor itself: a pipe that is not ready would be an error then. */
+async function* standardInput(): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of process.stdin) yield chunk as Buffer
+  } catch (error) {
+    throw new WaybillError('INPUT_INVALID', `standard input cannot be read: ${(error as Error).message}`, { cause: error })
   }
 }
 
@@ -168,7 +177,7 @@ async function fileInput(file: string, number: number): Promise<Input> {
 
 /** Lines are sent as the bytes they are; they are parsed only to see that they are JSON. Empty lines are passed over. */
 async function* lineInputs(fromLine: number): AsyncGenerator<Input> {
-  for await (const { number, bytes, tooLong } of readLines(createReadStream('', { fd: 0, autoClose: false }), LIMITS.messageSizeBytesMax)) {
+  for await (const { number, bytes, tooLong } of readLines(standardInput(), LIMITS.messageSizeBytesMax)) {
     const label = `line ${number}`
     const inputSizeBytes = bytes.length + 1
     if (number < fromLine || (bytes.length === 0 && !tooLong)) continue

@@ -183,6 +183,20 @@ function promises(name: string, start: () => Promise<Broker>): void {
       assert.ok(leftCount > 0 && leftCount < 500, `${leftCount} are left`)
     })
 
+    promise('lines that come slowly are published as they come', async (queue) => {
+      const child = spawn(process.execPath, [...COMMAND, 'publish', '--url', url, '--key', queue], { stdio: ['pipe', 'ignore', 'pipe'] })
+      const ended = once(child, 'exit')
+      let said = ''
+      child.stderr.on('data', (chunk) => (said += String(chunk)))
+      for (let i = 0; i < 3; i++) {
+        child.stdin.write(`${ORDERS[i]}\n`)
+        const arrived = async (): Promise<boolean> => child.exitCode !== null || (await channel.checkQueue(queue)).messageCount === i + 1
+        while (!(await arrived())) await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      child.stdin.end()
+      assert.deepEqual(await ended, [0, null], said)
+    })
+
     promise('twenty thousand lines with a small window all arrive, in order', async (queue) => {
       const input = Array.from({ length: 20_000 }, (_, i) => `{"i":${i}}`).join('\n')
       const sent = await waybill(['publish', '--url', url, '--key', queue, '--window', '200', '--no-persistent'], { input })
