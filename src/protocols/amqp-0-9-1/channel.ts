@@ -9,6 +9,7 @@
  */
 import { assert } from '../../base/assert.ts'
 import { WaybillError } from '../../base/errors.ts'
+import { LIMITS } from '../../base/limits.ts'
 import { Publication } from '../../broker/publication.ts'
 import { OUTCOME, Session } from '../../broker/session.ts'
 import type { ChannelContext, ChannelHost, HeldFrame } from './channel-context.ts'
@@ -35,6 +36,9 @@ const NEXT: Readonly<Record<ChannelState, readonly ChannelState[]>> = {
   closed: [],
 }
 
+/** What keeping a reply takes besides its body, about. */
+const REPLY_EXTRA_BYTES = 1000
+
 /** Every settlement is read into this one: a call uses it up before another begins. */
 const settlement = new Settlement()
 
@@ -60,6 +64,7 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher, S
   #notices: Uint8Array[] = []
   /** Direct replies that wait for their transaction. */
   #transactionReplies: Publication[] = []
+  #transactionReplySizeBytes = 0
 
   constructor(number: number, host: ChannelHost) {
     this.number = number
@@ -155,12 +160,16 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher, S
   }
 
   publishReply(publication: Publication): void {
-    if (this.session.transactional) {
-      this.#transactionReplies.push(ownedCopyOf(publication))
-      return
-    }
+    if (this.session.transactional) return this.#keepReply(ownedCopyOf(publication))
     this.#sendReply(publication)
     this.session.countPublication()
+  }
+
+  #keepReply(publication: Publication): void {
+    this.#transactionReplySizeBytes += publication.bodySizeBytes + REPLY_EXTRA_BYTES
+    if (this.#transactionReplySizeBytes > LIMITS.transactionSizeBytesMax)
+      throw new WaybillError('RESOURCE_ERROR', 'the transaction is too large')
+    this.#transactionReplies.push(publication)
   }
 
   #sendReply(publication: Publication): void {
@@ -241,7 +250,7 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher, S
       case 'tx.commit':
         return commitTransaction(this, () => this.#sendTransactionReplies())
       case 'tx.rollback':
-        this.#transactionReplies = []
+        this.#takeTransactionReplies()
         return rollbackTransaction(this)
       default:
         return this.#dispatchChannel(method)
@@ -273,9 +282,14 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher, S
   }
 
   #sendTransactionReplies(): void {
+    for (const reply of this.#takeTransactionReplies()) this.#sendReply(reply)
+  }
+
+  #takeTransactionReplies(): readonly Publication[] {
     const replies = this.#transactionReplies
     this.#transactionReplies = []
-    for (const reply of replies) this.#sendReply(reply)
+    this.#transactionReplySizeBytes = 0
+    return replies
   }
 
   // ---- Order ----
@@ -303,7 +317,7 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher, S
     this.session.close()
     this.#publisher.end()
     this.#notices = []
-    this.#transactionReplies = []
+    this.#takeTransactionReplies()
     if (this.replyConsumer !== undefined) this.host.context.replyAddresses.remove(this.replyConsumer.address)
     this.replyConsumer = undefined
     const sizeBytes = this.#heldSizeBytes
