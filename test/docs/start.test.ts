@@ -22,7 +22,7 @@ async function accepts(port: number): Promise<boolean> {
 
 test('npm start runs a broker that says where it listens and accepts as soon as it says ready', async (t) => {
   const data = mkdtempSync(join(tmpdir(), 'waybill-start-'))
-  t.after(() => rmSync(data, { recursive: true, force: true }))
+  t.after(() => rmSync(data, { recursive: true, force: true, maxRetries: 20 }))
   const port = await sparePort()
   const server = startProgram('npm', ['start', '--', '--amqp', String(port), '--data', data], { folder: ROOT })
   try {
