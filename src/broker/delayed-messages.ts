@@ -22,6 +22,7 @@ import { StagedMessages } from './staged-messages.ts'
 const DUE_PER_TURN_MAX = 4_000
 /** Messages are brought into memory this long before they are due; the alarm comes this early, too. */
 const AHEAD_MS = 4_000
+const BATCHES_MAX = 4
 
 /** A delayed message whose time has come. */
 export interface DueMessage {
@@ -49,8 +50,8 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
   readonly #services: Services
   readonly #routeDue: RouteDue
   readonly #self: readonly ReferenceOwner[]
-  /** Brought ahead and complete: routed first. And being brought. */
-  #staged: StagedMessages | undefined
+  /** Brought ahead and complete, and being brought. */
+  #staged: StagedMessages[] = []
   #staging: StagedMessages | undefined
   #closed = false
   /** Set after a crash: what was due by then may have been delivered. */
@@ -107,13 +108,14 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     let budget = DUE_PER_TURN_MAX
     const nowMs = this.#services.clockMs()
     for (;;) {
-      const stagedAtMs = this.#staged?.firstTime ?? Infinity
+      const staged = this.#firstStaged()
+      const stagedAtMs = staged?.firstTime ?? Infinity
       const heapAtMs = this.heap.firstTime
       if (Math.min(stagedAtMs, heapAtMs) > nowMs) break
       // What is being brought comes before what is due later.
       if (Math.min(stagedAtMs, heapAtMs) >= (this.#staging?.firstTime ?? Infinity)) break
       if (budget-- === 0) return this.#services.turn.schedule(this, PHASE.deliver)
-      if (stagedAtMs <= heapAtMs) this.#routeStaged(this.#staged as StagedMessages)
+      if (staged !== undefined && stagedAtMs <= heapAtMs) this.#routeStaged(staged)
       else if (!this.#routeFirst()) break
     }
     this.#stageAhead(nowMs)
@@ -145,7 +147,7 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
   /** Every message that waits, with its due time, in no order. Those of settled messages may be among them. */
   forEachDue(visit: (dueAtMs: number, sequence: number) => void): void {
     this.heap.forEach(visit)
-    this.#staged?.forEach(visit)
+    for (const staged of this.#staged) staged.forEach(visit)
     this.#staging?.forEach(visit)
   }
 
@@ -154,7 +156,8 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     this.#closed = true
     this.index.forEach((sequence) => this.remove(sequence))
     this.heap.clear()
-    this.#staged = this.#staging = undefined
+    this.#staged = []
+    this.#staging = undefined
   }
 
   /** Routes the first of the heap if it is in memory (or gone). @returns false when it has to be brought first */
@@ -175,7 +178,7 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
 
   #routeStaged(staged: StagedMessages): void {
     const dueAtMs = staged.firstTime
-    const sequence = staged.firstNumber
+    const sequence = staged.firstSequence
     const position = this.index.positionOf(sequence)
     if (position !== 0 && staged.openFirst(this.#dueView)) {
       const mayHaveBeenDelivered = dueAtMs <= this.#suspectUntilMs
@@ -183,12 +186,19 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
       this.#routeDue({ message: this.#dueView, from, position: 0, journaled: position > 0, mayHaveBeenDelivered })
     }
     staged.shift()
-    if (staged.size === 0) this.#staged = undefined
+    if (staged.size === 0) this.#staged = this.#staged.filter((each) => each !== staged)
   }
 
-  /** Begins to bring what is due soon, when the first of it is not in memory and nothing is being brought. */
+  /** The complete batch with the earliest message. Seldom are there two. */
+  #firstStaged(): StagedMessages | undefined {
+    let first = this.#staged[0]
+    for (const staged of this.#staged) if (first !== undefined && staged.firstTime < first.firstTime) first = staged
+    return first
+  }
+
+  /** Begins to bring what is due soon, when the first of it is not in memory and at most one batch waits. */
   #stageAhead(nowMs: number): void {
-    if (this.#staging !== undefined || this.heap.firstTime > nowMs + AHEAD_MS) return
+    if (this.heap.firstTime > nowMs + AHEAD_MS || !this.#mayStage(nowMs)) return
     const first = this.index.positionOf(this.heap.firstNumber)
     if (first === 0 || this.#services.storage.logOf(first).locate(first)) return
     const staging = new StagedMessages(this.#services, this.index)
@@ -199,26 +209,27 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     this.#staging = staging
     staging.bring(() => {
       this.#staging = undefined
-      this.#takeOver(staging)
+      if (!this.#closed && staging.size > 0) this.#staged.push(staging)
       this.#services.turn.schedule(this, PHASE.deliver)
     })
   }
 
-  /** What has been brought joins what is left of the batch before it. */
-  #takeOver(staging: StagedMessages): void {
-    if (this.#closed) return
-    if (this.#staged !== undefined) staging.takeAll(this.#staged)
-    this.#staged = staging.size > 0 ? staging : undefined
+  /** One batch is brought at a time; two wait at most, or a few more when what is not in memory is due now. */
+  #mayStage(nowMs: number): boolean {
+    if (this.#staging !== undefined) return false
+    return this.#staged.length < (this.heap.firstTime <= nowMs ? BATCHES_MAX : 2)
   }
 
-  /** Wakes in time to bring what is due next; while something is being brought, its end wakes. */
+  /** Wakes in time to bring what is due next; when it cannot be brought yet, the end of a batch wakes. */
   #watch(): void {
     const nowMs = this.#services.clockMs()
-    const stagedAtMs = this.#staged?.firstTime ?? Infinity
+    const stagedAtMs = this.#firstStaged()?.firstTime ?? Infinity
     let heapAtMs = this.heap.firstTime
-    if (this.#staging !== undefined && heapAtMs <= nowMs) heapAtMs = Infinity
+    if (heapAtMs <= nowMs && !this.#mayStage(nowMs)) heapAtMs = Infinity
     else if (heapAtMs - AHEAD_MS > nowMs) heapAtMs -= AHEAD_MS
     const atMs = Math.min(stagedAtMs, heapAtMs)
+    // What is being brought comes first, and its end wakes.
+    if (atMs >= (this.#staging?.firstTime ?? Infinity) && atMs <= nowMs) return
     if (atMs !== Infinity) this.#services.alarms.set(this, atMs)
   }
 }
