@@ -41,8 +41,8 @@ class GatheredContent implements ContentSource {
 export interface SinkOwner {
   /** Sends a frame that the client did not ask for, behind the answer to what it did. */
   notify(frame: Uint8Array): void
-  /** Closes the channel with the error. */
-  fault(error: WaybillError): void
+  /** Closes the channel with an error that no method of the client is to blame for. */
+  endedByBroker(error: WaybillError): void
 }
 
 /** See the head of this file. */
@@ -112,7 +112,7 @@ export class ChannelSink implements SessionSink {
   }
 
   failed(error: WaybillError): void {
-    this.#owner.fault(error)
+    this.#owner.endedByBroker(error)
   }
 
   /** What replaces the stored properties: translated from another protocol, or with the count of deliveries where the queue counts for its clients. */

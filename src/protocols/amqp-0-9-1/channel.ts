@@ -128,6 +128,11 @@ export class Channel implements ChannelContext, ReplyReceiver, ReplyPublisher, S
     if (this.usable) this.host.fault(error, this.number)
   }
 
+  endedByBroker(error: WaybillError): void {
+    this.methodId = 0
+    this.fault(error)
+  }
+
   /** Tells the client of an error and ends the session: nothing more is taken until the client agrees. */
   close(reply: ErrorReply): void {
     const { replyCode, replyText } = reply
