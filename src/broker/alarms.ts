@@ -24,6 +24,7 @@ export class Alarms {
   #nextNumber = 1
   #timer: Timer | undefined
   #timerAtMs = Infinity
+  #started = false
   #closed = false
 
   constructor(clock: Clock) {
@@ -37,7 +38,13 @@ export class Alarms {
     const number = this.#nextNumber++
     this.#owners.set(number, owner)
     this.#heap.push(atMs, number)
-    if (atMs < this.#timerAtMs) this.#arm(atMs)
+    if (this.#started && atMs < this.#timerAtMs) this.#arm(atMs)
+  }
+
+  /** From now on alarms come. Before, while the broker is being rebuilt, they only gather: what is not complete must not act. */
+  start(): void {
+    this.#started = true
+    if (this.#heap.size > 0) this.#arm(this.#heap.firstTime)
   }
 
   close(): void {

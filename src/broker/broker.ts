@@ -125,8 +125,11 @@ export class Broker implements StorageOwner {
     this.#started = true
     const recovery = new Recovery(this)
     const report = await this.services.storage.recover(recovery)
+    // Reading may have taken long: what is counted from the start of the server counts from now.
+    this.services.turn.begin()
     recovery.finish(!report.clean && !report.created)
     this.services.storage.start(this)
+    this.services.alarms.start()
     return report
   }
 
@@ -249,6 +252,18 @@ export class Broker implements StorageOwner {
     if (this.services.storage.watermark >= position) return callback()
     this.#durableWaiters.push({ position, callback })
     this.commitSoon()
+  }
+
+  /**
+   * Carries out `change` in one step: everything it stores, settles and dead-letters is in one commit, and `done` is called when that is on
+   * the disk. (A dead letter that has to be read from the disk first follows in a later commit; `done` waits for it.)
+   */
+  transact(change: () => void, done: () => void): void {
+    this.#deadLetters.moveWith(change, () => {
+      // Settlements are gathered until a commit: these go into the journal now, so that its end is after them.
+      this.beforeCommit()
+      this.whenDurable(this.services.journal.end, done)
+    })
   }
 
   /** The session has a publication to confirm. */
