@@ -18,7 +18,9 @@ export class DeduplicationWindow {
       if (atMs + windowMs > nowMs) break
       this.#times.delete(oldest)
     }
-    return this.#times.has(id)
+    // Where the clock was set back, older ones may stand behind younger ones.
+    const atMs = this.#times.get(id)
+    return atMs !== undefined && atMs + windowMs > nowMs
   }
 
   remember(id: string, atMs: number): void {
