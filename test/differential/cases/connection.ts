@@ -190,6 +190,12 @@ connectionCases
     await c.channel()
     s.note(c.isOpen ? 'open' : 'closed')
   })
+  .add('update-secret takes any secret from a user with a password', async (s) => {
+    const c = await s.connect()
+    await c.call('connection.update-secret', { 'new-secret': 'something else', reason: 'rotation' })
+    const ch = await c.channel()
+    await ch.declareQueue('q')
+  })
   .add('a close-ok that nobody asked for', async (s) => {
     const c = await s.connect()
     c.client.sendMethod(0, 'connection.close-ok')

@@ -87,6 +87,19 @@ consumerCases
     await second.call('queue.delete', { queue: 'q' })
     await first.cancellations(1)
   })
+  .add('delete-ok comes before the cancellation of a consumer on the same channel', async (s) => {
+    const ch = await s.channel()
+    await ch.declareQueue('q')
+    await ch.consume('q')
+    await ch.call('queue.delete', { queue: 'q' })
+    await ch.cancellations(1)
+    s.note(
+      ch.client.arrivals
+        .slice(-2)
+        .map((arrival) => arrival.name)
+        .join(' then '),
+    )
+  })
   .add('the server does not say it to a client that did not announce consumer_cancel_notify', async (s) => {
     const c = await s.connect({ capabilities: {} })
     const ch = await c.channel(1)
