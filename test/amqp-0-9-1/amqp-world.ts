@@ -16,7 +16,7 @@ import { AmqpServer } from '../../src/protocols/amqp-0-9-1/amqp-server.ts'
 import { openStorage, type StorageOptions } from '../../src/storage/file-storage.ts'
 import { SimulatedDisk } from '../../src/storage/simulated-disk.ts'
 import { type Arguments, type Arrival, PROTOCOL_HEADER, RawClient } from './raw-client.ts'
-import { type Cut, PipeSockets } from './pipe-sockets.ts'
+import { type Cut, type PipeClient, PipeSockets } from './pipe-sockets.ts'
 import { startOk } from './login.ts'
 
 /** What a test may want otherwise. */
@@ -111,8 +111,9 @@ export class AmqpWorld {
 
   /** An open connection with an open channel 1. */
   async client(options: WorldLogin = {}): Promise<WorldClient> {
-    const raw = this.connect(options.cut)
-    const client = new WorldClient(this, raw)
+    const pipe = this.#sockets.connect(options.cut)
+    const raw = RawClient.over(pipe)
+    const client = new WorldClient(this, raw, pipe)
     raw.sendBytes(PROTOCOL_HEADER)
     raw.sendMethod(0, 'connection.start-ok', startOk(options.user, options.password))
     await this.settle()
@@ -131,11 +132,22 @@ export class AmqpWorld {
 class WorldClient {
   readonly raw: RawClient
   readonly #world: AmqpWorld
+  readonly #pipe: PipeClient
   #taken = 0
 
-  constructor(world: AmqpWorld, raw: RawClient) {
+  constructor(world: AmqpWorld, raw: RawClient, pipe: PipeClient) {
     this.#world = world
     this.raw = raw
+    this.#pipe = pipe
+  }
+
+  /** Reads nothing until `goOn`. */
+  stall(): void {
+    this.#pipe.stalled = true
+  }
+
+  goOn(): void {
+    this.#pipe.goOn()
   }
 
   /** What has come since the last `take`. */

@@ -34,14 +34,38 @@ export class PipeSockets implements Sockets {
 }
 
 /** The client's end. */
-class PipeClient extends Duplex {
+export class PipeClient extends Duplex {
   readonly #send: (bytes: Buffer) => void
   readonly #gone: () => void
+  /** The client reads nothing for now. */
+  stalled = false
+  #unread: Buffer | undefined
+  #taken: (() => void) | undefined
 
   constructor(send: (bytes: Buffer) => void, gone: () => void) {
     super({ allowHalfOpen: true })
     this.#send = send
     this.#gone = gone
+  }
+
+  /** Takes what the server writes. @returns false when `taken` will tell that it was read */
+  receive(bytes: Buffer, taken: () => void): boolean {
+    if (!this.stalled) {
+      this.push(bytes)
+      return true
+    }
+    this.#unread = bytes
+    this.#taken = taken
+    return false
+  }
+
+  /** Reads again. */
+  goOn(): void {
+    this.stalled = false
+    if (this.#unread === undefined) return
+    this.push(this.#unread)
+    this.#unread = undefined
+    this.#taken?.()
   }
 
   override _read(): void {}
@@ -92,8 +116,8 @@ class PipeSocket implements StreamSocket {
   }
 
   write(buffers: readonly Uint8Array[]): boolean {
-    if (!this.#clientGone) this.client.push(Buffer.concat(buffers))
-    return true
+    if (this.#clientGone) return true
+    return this.client.receive(Buffer.concat(buffers), () => this.#clock.setTimer(0, () => this.#handler?.written()))
   }
 
   pause(): void {
