@@ -97,11 +97,16 @@ function welcome(server: Server, dataFolder: string, version: string, guest: boo
   return `${lines.join('\n')}\n`
 }
 
+/**
+ * Signals this close together are one: Ctrl-C reaches the server from the terminal, and once more from npm, which passes it on.
+ */
+const SAME_SIGNAL_MS = 500
+
 /** From start to end: what signals and a failing disk do. */
 class Running {
   readonly #log: Logger
   #server: Server | undefined
-  #ending = false
+  #endingSinceMs: number | undefined
 
   constructor(log: Logger) {
     this.#log = log
@@ -113,15 +118,16 @@ class Running {
   /** The server has started; a signal may have come meanwhile. */
   serve(server: Server): void {
     this.#server = server
-    if (this.#ending) void this.#stop(server)
+    if (this.#endingSinceMs !== undefined) void this.#stop(server)
   }
 
   #signal(name: string, number: number): void {
-    if (this.#ending) {
+    if (this.#endingSinceMs !== undefined) {
+      if (performance.now() - this.#endingSinceMs < SAME_SIGNAL_MS) return
       this.#log.warn({ signal: name }, 'ending at once')
       process.exit(128 + number)
     }
-    this.#ending = true
+    this.#endingSinceMs = performance.now()
     this.#log.info({ signal: name }, 'ending: a second signal ends at once')
     if (this.#server !== undefined) void this.#stop(this.#server)
   }

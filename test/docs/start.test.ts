@@ -32,5 +32,7 @@ test('npm start runs a broker that says where it listens and accepts as soon as 
   } finally {
     await server.stop()
   }
-  assert.equal(await accepts(port), false, 'the broker ended with npm')
+  // npm may be gone before the broker, which drains first.
+  const endMs = performance.now() + 20_000
+  while (await accepts(port)) assert.ok(performance.now() < endMs, 'the broker ended with npm')
 })
