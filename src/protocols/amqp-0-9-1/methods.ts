@@ -67,16 +67,6 @@ for (const name of NAMES) {
   PLANS_BY_NAME.set(name, plan)
 }
 
-/** Class and method id of a name, as one number. */
-export function methodIdOf(name: MethodName): MethodId {
-  return planOf(name).id
-}
-
-/** The name of a class and method id, or undefined. */
-export function methodNameOf(id: MethodId): MethodName | undefined {
-  return PLANS.get(id)?.name
-}
-
 function planOf(name: MethodName): Plan {
   const plan = PLANS_BY_NAME.get(name)
   assert(plan !== undefined, 'every method has a plan')
@@ -183,7 +173,7 @@ export function wellFormed(text: string): string {
 }
 
 /** Appends a method payload: ids and arguments. @throws PRECONDITION_FAILED when a short string or a table exceeds its limit */
-export function writeMethod<Name extends MethodName>(writer: ByteWriter, name: Name, input: MethodInput<Name>): void {
+function writeMethod<Name extends MethodName>(writer: ByteWriter, name: Name, input: MethodInput<Name>): void {
   const plan = planOf(name)
   const values = input as Readonly<Record<string, unknown>>
   writer.uint32(plan.id)
