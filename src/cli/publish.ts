@@ -116,7 +116,8 @@ function messageOptions(flags: PublishFlags): Options.Publish {
   return {
     headers,
     persistent: flags.persistent,
-    mandatory: flags.mandatory === true,
+    // Always asked for: a message that goes nowhere is told of, and with --mandatory it is an error.
+    mandatory: true,
     ...(flags.type === undefined ? {} : { type: flags.type }),
     ...(flags.priority === undefined ? {} : { priority: wholeNumber(flags.priority, '--priority', 0) }),
     ...(expiresMs === undefined ? {} : { expiration: String(expiresMs) }),
@@ -223,6 +224,8 @@ class Publishing {
   confirmedSizeBytes = 0
   /** Messages that the server refused or returned. */
   failedCount = 0
+  /** Confirmed, though no queue is bound for them. */
+  #unroutedCount = 0
 
   constructor(channel: ConfirmChannel, flags: PublishFlags, options: Options.Publish, window: number) {
     this.#channel = channel
@@ -282,6 +285,7 @@ class Publishing {
   summarize(badCount: number): void {
     const seconds = (performance.now() - this.#startMs) / 1000
     const counts = [`${this.confirmedCount} confirmed`]
+    if (this.#unroutedCount > 0) counts.push(`${this.#unroutedCount} of them taken by no queue (--mandatory makes that an error)`)
     if (this.failedCount > 0) counts.push(`${this.failedCount} not taken by the server`)
     if (badCount > 0) counts.push(`${badCount} bad`)
     if (this.#waiting.size > 0) counts.push(`${this.#waiting.size} sent but not confirmed`)
@@ -316,6 +320,10 @@ class Publishing {
   #returned(message: Message): void {
     const { replyText } = message.fields as { replyText?: string }
     const waiting = this.#waiting.get(String(message.properties.messageId))
+    if (this.#flags.mandatory !== true) {
+      this.#unroutedCount++
+      return
+    }
     if (waiting !== undefined) waiting.returned = true
     complain(
       `${waiting?.label ?? 'a message'}: returned by the server: ${String(replyText)} (no queue is bound for key "${this.#flags.key}")`,

@@ -140,6 +140,12 @@ function promises(name: string, start: () => Promise<Broker>): void {
       assert.equal((await channel.checkQueue(queue)).messageCount, 1)
     })
 
+    promise('a message that no queue takes is told of, and is no error', async () => {
+      const result = await waybill(['publish', '--url', url, '--key', 'nowhere'], { input: '1\n2\n' })
+      assert.equal(result.code, 0)
+      assert.match(result.stderr, /2 confirmed, 2 of them taken by no queue/)
+    })
+
     promise('a message that no queue takes is an error when it is mandatory', async () => {
       const result = await waybill(['publish', '--url', url, '--key', 'nowhere', '--mandatory'], { input: '1\n' })
       assert.equal(result.code, 1)
