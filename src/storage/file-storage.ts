@@ -203,14 +203,20 @@ class FileStorage implements Storage {
     this.#table.recovering = false
     this.#table.cover(this.#table.numberOf(this.#tailStart))
     this.#files.prepare(this.#table.numberOf(this.watermark))
+    this.memory.grown = () => this.#lookAtMemory()
     if (this.#failure !== undefined) owner.failed(this.#failure)
   }
 
-  commit(): void {
+  #lookAtMemory(): void {
     if (this.#state !== 'running') return
     this.memory.sweep()
     const victim = this.memory.takeVictim()
     if (victim !== undefined) this.#owner?.compactionDue(victim)
+  }
+
+  commit(): void {
+    if (this.#state !== 'running') return
+    this.#lookAtMemory()
     this.#pressure.unsynced(this.#unsyncedSizeBytes())
     if (this.#inFlight || this.#asking) this.#wanted = true
     else this.#cut(true)

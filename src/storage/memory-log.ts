@@ -62,6 +62,8 @@ export class MemoryLog implements Log {
   #listed: MemoryChunk[] = []
   #sizeBytes = 0
   #grew = false
+  /** Called at the end of a turn in which chunks were begun: a victim may be worth taking. */
+  grown: () => void = () => {}
 
   constructor(clock: Clock, limits: StorageLimits, pool: MemoryPool) {
     this.#clock = clock
@@ -199,6 +201,10 @@ export class MemoryLog implements Log {
 
   readonly #sweepLater = (): void => this.sweep()
 
+  readonly #tellGrown = (): void => {
+    if (this.#grew) this.grown()
+  }
+
   #beginChunk(payloadSizeBytes: number): void {
     assert(payloadSizeBytes <= this.#limits.recordSizeBytesMax, 'the size of a message is limited before it is stored')
     const before = this.#chunk
@@ -215,6 +221,8 @@ export class MemoryLog implements Log {
     this.#at = 0
     // A chunk of several slots holds one record alone: others would lie in slots that lead nowhere.
     this.#limit = slots === 1 ? this.#slotSizeBytes : 0
+    // Without a commit nobody would ask.
+    if (!this.#grew) this.#clock.endOfTurn(this.#tellGrown)
     this.#grew = true
     if (before !== NO_CHUNK && before.referenceCount === 0) this.#list(before)
   }

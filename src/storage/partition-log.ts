@@ -100,6 +100,7 @@ export class StreamPartition implements PartitionLog {
   async open(): Promise<void> {
     const names = await this.#disk.list()
     const numbers = await this.#files.adopt(names)
+    await this.#clear(names, numbers)
     if (numbers.length === 0) return
     const reader = new TailReader(this.#files, numbers, this.#salt, this.#limits)
     // Where the last segment holds nothing but the torn end of a commit, that commit began in the one before.
@@ -233,6 +234,18 @@ export class StreamPartition implements PartitionLog {
     const segment: SegmentSummary = { number, firstOffset: offset, timeMaxMs: -Infinity, index: new PartitionIndex() }
     this.#segments.push(segment)
     return segment
+  }
+
+  /** Removes indexes whose segment was trimmed. @throws WaybillError STORAGE_DAMAGED when a segment in the middle is missing */
+  async #clear(names: readonly string[], numbers: readonly number[]): Promise<void> {
+    for (const [i, number] of numbers.entries()) {
+      if (i === 0 || number === (numbers[i - 1] as number) + 1) continue
+      const missing = this.#files.describe((number - 1) * this.#limits.segmentSizeBytes)
+      throw new WaybillError('STORAGE_DAMAGED', `a segment of a stream is missing: ${missing}`)
+    }
+    const kept = new Set(numbers.map((number) => this.#indexName(number)))
+    for (const name of names)
+      if (name.startsWith(this.#folder) && name.endsWith(INDEX_SUFFIX) && !kept.has(name)) await this.#disk.remove(name)
   }
 
   /** Reads the end of the log from the start of a segment on. */

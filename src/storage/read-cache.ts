@@ -117,8 +117,9 @@ export class ReadCache {
       const read = this.#queue[i] as Read
       if (!covers(read, position)) continue
       read.waiting.push(waiter)
+      if (read.waiting.length > 1) return
       this.#queue.splice(i, 1)
-      this.#queue.unshift(read)
+      this.#enqueue(read)
       return
     }
     const inOrder = this.#blocks.some((block) => block.next === position)
@@ -160,8 +161,9 @@ export class ReadCache {
   }
 
   #enqueue(read: Read): void {
-    if (read.waiting.length > 0) this.#queue.unshift(read)
-    else this.#queue.push(read)
+    // What somebody waits for comes before what is only read ahead, each in its order: nobody is overtaken for ever.
+    const firstAhead = read.waiting.length > 0 ? this.#queue.findIndex((each) => each.waiting.length === 0) : -1
+    this.#queue.splice(firstAhead < 0 ? this.#queue.length : firstAhead, 0, read)
     this.#startReads()
   }
 

@@ -197,7 +197,9 @@ export class SegmentFiles {
         await this.#disk.rename(entry.name, name)
         this.#spares.push({ name, sizeBytes: entry.allocatedSizeBytes })
       } else {
+        // For good before the next one goes: of segments that are removed in order, a crash leaves no older one without a later one.
         await this.#disk.remove(entry.name)
+        await this.#disk.syncFolder()
       }
     })
   }

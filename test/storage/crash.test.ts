@@ -11,7 +11,7 @@ import { SimulatedDisk } from '../../src/storage/simulated-disk.ts'
 import { StorageModel } from '../conformance/storage-model.ts'
 import { SMALL_LIMITS } from '../conformance/storage-limits.ts'
 
-const SEEDS = Number(process.env['WAYBILL_SEEDS'] ?? 100)
+const SEEDS = Number(process.env['WAYBILL_SEEDS'] ?? 80)
 const ONLY_SEED = process.env['WAYBILL_SEED']
 const STEPS_PER_SEED = 200
 

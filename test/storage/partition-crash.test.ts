@@ -11,7 +11,7 @@ import { SMALL_LIMITS } from '../conformance/storage-limits.ts'
 import { StorageModel } from '../conformance/storage-model.ts'
 import { batchBytes, messagesIn, readThrough } from '../conformance/storage-partition.ts'
 
-const SEEDS = Number(process.env['WAYBILL_SEEDS'] ?? 60)
+const SEEDS = Number(process.env['WAYBILL_SEEDS'] ?? 40)
 const ONLY_SEED = process.env['WAYBILL_SEED']
 const NAMES = ['a', 'b']
 
@@ -124,4 +124,7 @@ test('an index that is lost or damaged is made again; a damaged batch is reporte
   await run.clock.settle(run.storage?.close([]) as Promise<void>)
   run.disk.lose(indexes[1] as string)
   await assert.rejects(run.clock.settle(run.open()), isDamaged, 'without its index the segment is read at the start')
+  await run.clock.settle(run.storage?.close([]) as Promise<void>)
+  run.disk.lose(segment)
+  await assert.rejects(run.clock.settle(run.open()), isDamaged, 'a missing segment is damage too')
 })
