@@ -500,7 +500,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     if (log.locate(position)) return log
     if (resume === undefined) this.#loading = true
     log.load(position, (error) => {
-      if (error !== null) this.#setDamagedAside(sequence, error)
+      if (error !== null && this.index.positionOf(sequence) === position) this.#setDamagedAside(sequence, error)
       if (resume !== undefined) return resume()
       this.#loading = false
       // The bytes are promised for this turn only: deliver now rather than at its end.
@@ -530,10 +530,8 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
   #leaveWaiting(sequence: number): void {
     const state = this.index.stateOf(sequence)
     this.index.setBits(sequence, ENTRY.out)
-    if ((state & ENTRY.held) !== 0) {
-      this.heldCount--
-      return
-    }
+    this.index.clearBits(sequence, ENTRY.held)
+    if ((state & ENTRY.held) !== 0) return void this.heldCount--
     this.readyCount--
     this.readyBytes -= state & STATE_SIZE_MASK
   }
