@@ -8,11 +8,11 @@
  * | 16 | 4 | size of the properties |
  * | 20 | 4 | size of the body |
  * | 24 | 2 | size of the address |
- * | 26 | 2 | count of references |
+ * | 26 | 2 | count of references, modulo 2^16 |
  * | 28 | 1 | form: encoding tag of the properties |
  * | 29 | 1 | priority |
  * | 30 | 1 | flags |
- * | 31 | 1 | 0 |
+ * | 31 | 1 | count of references, divided by 2^16 |
  * | 32 | 12 each | references: queue number (4), sequence number (double) |
  * | | 8 | due at (double), with FLAG.delayed |
  * | | 12 | the reference that this message replaces, with FLAG.moved |
@@ -100,12 +100,12 @@ export function writeMessage(
   view.setUint32(at + 16, propertiesSize, true)
   view.setUint32(at + 20, bodySize, true)
   view.setUint16(at + 24, addressSize, true)
-  view.setUint16(at + 26, references, true)
+  view.setUint16(at + 26, references & 0xffff, true)
   buffer[at + 28] = publication.form
   buffer[at + 29] = publication.priority
   buffer[at + 30] =
     (publication.persistent ? FLAG.persistent : 0) | (dueAtMs > 0 ? FLAG.delayed : 0) | (movedFrom === undefined ? 0 : FLAG.moved)
-  buffer[at + 31] = 0
+  buffer[at + 31] = references >>> 16
   at += HEAD_SIZE
   for (let i = 0; i < listed.length; i++) {
     const owner = listed[i] as ReferenceOwner
@@ -150,7 +150,7 @@ export class MessageView {
     this.buffer = buffer
     this.#view = view
     this.#start = offset
-    const references = view.getUint16(offset + 26, true)
+    const references = view.getUint16(offset + 26, true) | ((buffer[offset + 31] as number) << 16)
     const flags = buffer[offset + 30] as number
     let at = offset + HEAD_SIZE + references * REFERENCE_SIZE
     if ((flags & (FLAG.delayed | FLAG.moved)) !== 0) {
@@ -349,11 +349,11 @@ export function writeCopied(log: Log, message: MessageView, references: readonly
   view.setUint32(at + 16, message.propertiesEnd - message.propertiesStart, true)
   view.setUint32(at + 20, message.bodySizeBytes, true)
   view.setUint16(at + 24, message.addressEnd - message.addressStart, true)
-  view.setUint16(at + 26, references.length, true)
+  view.setUint16(at + 26, references.length & 0xffff, true)
   buffer[at + 28] = message.form
   buffer[at + 29] = message.priority
   buffer[at + 30] = (message.persistent ? FLAG.persistent : 0) | (dueAtMs > 0 ? FLAG.delayed : 0)
-  buffer[at + 31] = 0
+  buffer[at + 31] = references.length >>> 16
   at += HEAD_SIZE
   for (const reference of references) at = writeReference(view, at, reference.number, reference.sequence)
   if (dueAtMs > 0) {

@@ -52,20 +52,29 @@ export class SettledRuns {
   }
 }
 
-/** Writes the gathered settlements of a queue as one record. */
+/** Runs in one record at most: settlements in no order at all make a run each, and a record has a largest size. */
+export const RUNS_PER_RECORD_MAX = 65_536
+
+/** Writes the gathered settlements of a queue, in one record or, when they are very many, several of the same commit. */
 export function writeSettled(log: Log, queue: { readonly number: number; readonly settledRuns: SettledRuns }): void {
   const runs = queue.settledRuns
-  log.reserve(RECORD.settled, 8 + runs.runCount * 12)
+  for (let from = 0; from < runs.runCount; from += RUNS_PER_RECORD_MAX) {
+    writeRuns(log, queue.number, runs, from, Math.min(from + RUNS_PER_RECORD_MAX, runs.runCount))
+  }
+  runs.clear()
+}
+
+function writeRuns(log: Log, number: number, runs: SettledRuns, from: number, to: number): void {
+  log.reserve(RECORD.settled, 8 + (to - from) * 12)
   const view = log.view
   let at = log.offset
-  view.setUint32(at, queue.number, true)
-  view.setUint32(at + 4, runs.runCount, true)
+  view.setUint32(at, number, true)
+  view.setUint32(at + 4, to - from, true)
   at += 8
-  for (let i = 0; i < runs.runCount; i++) {
+  for (let i = from; i < to; i++) {
     view.setFloat64(at, runs.firstOf(i), true)
     view.setUint32(at + 8, runs.lengthOf(i), true)
     at += 12
   }
   log.seal()
-  runs.clear()
 }
