@@ -26,6 +26,8 @@ export class Compaction implements TurnTask {
   #references = new Map<number, Reference[]>()
   #at = 0
   #running = false
+  /** Something of the journal was copied. */
+  #copied = false
 
   constructor(broker: Broker) {
     this.#broker = broker
@@ -39,6 +41,7 @@ export class Compaction implements TurnTask {
   start(victim: Victim): void {
     if (this.#running) return
     this.#running = true
+    this.#copied = false
     this.#references.clear()
     for (const namespace of this.#broker.namespaces.values()) {
       this.#gather(victim, namespace.delayed.index, namespace.delayed.number, true)
@@ -82,7 +85,9 @@ export class Compaction implements TurnTask {
       index.moveTo(sequence, copy)
       log.release(position)
     }
-    if (position > 0) services.commitSoon()
+    if (position < 0) return
+    this.#copied = true
+    services.commitSoon()
   }
 
   #load(position: number): void {
@@ -95,13 +100,15 @@ export class Compaction implements TurnTask {
     })
   }
 
-  /** The old part can go once a checkpoint knows the new places. */
+  /**
+   * The old part can go once a checkpoint knows the new places. Without a copy there is none: a part with a damaged message stays, is named
+   * again after each checkpoint, and must not cause the next one.
+   */
   #finish(): void {
     this.#running = false
-    const copied = this.#positions.some((position) => position > 0)
     this.#positions = []
     this.#references.clear()
-    if (copied) void this.#broker.checkpoint()
+    if (this.#copied) void this.#broker.checkpoint()
   }
 
   #gather(victim: Victim, index: MessageIndex, number: number, durable: boolean): void {

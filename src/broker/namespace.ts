@@ -169,15 +169,14 @@ export class Namespace {
     }
     if (publication.moreKeys !== undefined) return this.#findRoute(publication)
     let routes = this.#routes.get(publication.exchange)
+    const known = routes?.get(publication.routingKey)
+    if (known !== undefined) return known
+    // Nothing is kept of an exchange that is not there.
+    const route = this.#findRoute(publication)
+    if (!route.cacheable) return route
     if (routes === undefined) this.#routes.set(publication.exchange, (routes = new Map<string, Route>()))
-    let route = routes.get(publication.routingKey)
-    if (route === undefined) {
-      route = this.#findRoute(publication)
-      if (route.cacheable) {
-        if (routes.size >= ROUTES_PER_EXCHANGE_MAX) routes.clear()
-        routes.set(publication.routingKey, route)
-      }
-    }
+    else if (routes.size >= ROUTES_PER_EXCHANGE_MAX) routes.clear()
+    routes.set(publication.routingKey, route)
     return route
   }
 
