@@ -77,3 +77,13 @@ test('a server that drains delivers nothing more, lets deliveries settle, and sa
   assert.notEqual(client.raw.end, 'open')
   assert.equal(world.namespace.queues.get('q')?.readyCount, 1)
 })
+
+test('a server that ends closes connections that have not logged in without a word', async () => {
+  const world = await AmqpWorld.start()
+  const raw = world.connect()
+  await world.settle()
+  world.amqp.closeConnections('the server is shutting down')
+  await world.settle()
+  assert.deepEqual(raw.arrivals, [])
+  assert.equal(raw.end, 'closed')
+})

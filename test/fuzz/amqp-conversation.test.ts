@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { MethodName } from '../../src/protocols/amqp-0-9-1/method-table.ts'
+import { encodeMethodFrame, type MethodInput } from '../../src/protocols/amqp-0-9-1/methods.ts'
+import { methods } from '../arbitraries/methods.ts'
 import { AmqpWorld } from '../amqp-0-9-1/amqp-world.ts'
 import { type Arguments, encodeHeader, encodeMethod, frame, FRAME, type RawClient } from '../amqp-0-9-1/raw-client.ts'
 
@@ -153,6 +156,28 @@ test('no conversation breaks the server, and nothing of it is left when its conn
         assert.equal(delivered.length, expected, `every waiting message of ${name} is delivered`)
         await bystander.call('basic.cancel', { 'consumer-tag': name })
       }
+    }),
+    { numRuns: Number(process.env['FUZZ_RUNS'] ?? 60) },
+  )
+})
+
+test('no method with any arguments breaks the server', async () => {
+  const frames = fc
+    .tuple(methods, fc.nat(3))
+    .map(([each, channel]) => encodeMethodFrame(channel, each.method, each as unknown as MethodInput<MethodName>))
+  await fc.assert(
+    fc.asyncProperty(fc.array(frames, { minLength: 1, maxLength: 30 }), async (sent) => {
+      const world = await AmqpWorld.start()
+      let client = await world.client()
+      for (const bytes of sent) {
+        if (client.raw.end !== 'open') client = await world.client()
+        client.raw.sendBytes(bytes)
+        await world.clock.runFor(5)
+      }
+      client.raw.destroy()
+      await world.settle()
+      const bystander = await world.client()
+      assert.deepEqual(await bystander.call('queue.declare', { queue: 'bystander' }), ['queue.declare-ok'])
     }),
     { numRuns: Number(process.env['FUZZ_RUNS'] ?? 60) },
   )

@@ -91,6 +91,6 @@ export class AmqpServer implements Protocol, AmqpContext, PressureListener {
 
   closeConnections(reason: string): void {
     this.#pressure.unlisten(this)
-    for (const connection of this.#connections) connection.closeWith(new WaybillError('CONNECTION_FORCED', reason))
+    for (const connection of this.#connections) connection.force(new WaybillError('CONNECTION_FORCED', reason))
   }
 }

@@ -290,6 +290,12 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
     this.#closeWith(replyTo(error), 0)
   }
 
+  /** The server ends the connection: who is not that far that it could be told why, is not. */
+  force(error: WaybillError): void {
+    if (this.#state === 'handshake' && !this.#handshake.answersErrors) this.refuse()
+    else this.closeWith(error)
+  }
+
   /** An error that a frame caused. */
   #faultOfFrame(error: WaybillError, type: number, number: number, buffer: Buffer, start: number, end: number): void {
     if (this.#state === 'handshake' && !this.#handshake.answersErrors) return this.refuse()
