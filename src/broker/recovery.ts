@@ -83,7 +83,17 @@ export class Recovery implements RecoveryHandler {
 
   // ---- Records ----
 
+  /** @throws WaybillError STORAGE_DAMAGED when the bytes, though their checksum is right, are no record of a broker */
   record(kind: RecordKind, position: number, buffer: Buffer, view: DataView, offset: number, sizeBytes: number): void {
+    try {
+      this.#apply(kind, position, buffer, view, offset, sizeBytes)
+    } catch (cause) {
+      if (!(cause instanceof RangeError) && !(cause instanceof SyntaxError)) throw cause
+      throw new WaybillError('STORAGE_DAMAGED', `the record of kind ${kind} at position ${position} makes no sense`, { cause })
+    }
+  }
+
+  #apply(kind: RecordKind, position: number, buffer: Buffer, view: DataView, offset: number, sizeBytes: number): void {
     switch (kind) {
       case RECORD.message:
         return this.#message(position, this.#view.open(buffer, view, offset))
