@@ -270,20 +270,25 @@ export class Broker implements StorageOwner {
   awaitConfirms(session: Session): void {
     if (session.awaitingConfirms) return
     session.awaitingConfirms = true
-    this.#confirmSessions.push(session)
+    session.confirmPlace = this.#confirmSessions.push(session) - 1
     // What needs no disk is confirmed at the end of the turn.
     this.services.turn.schedule(session, CONFIRM_PHASE)
   }
 
   advanceConfirms(session: Session): void {
-    session.advanceConfirms(this.services.storage.watermark)
-    this.#dropConfirmed()
+    const more = session.advanceConfirms(this.services.storage.watermark)
+    if (!more) this.confirmsOver(session)
   }
 
-  sessionClosed(session: Session): void {
+  /** The session has nothing to be confirmed any more: it is closed, or all is confirmed. */
+  confirmsOver(session: Session): void {
+    if (!session.awaitingConfirms) return
     session.awaitingConfirms = false
-    const at = this.#confirmSessions.indexOf(session)
-    if (at >= 0) this.#confirmSessions.splice(at, 1)
+    const last = this.#confirmSessions.pop() as Session
+    if (last === session) return
+    // In constant time: thousands of sessions may publish in the same turn.
+    this.#confirmSessions[session.confirmPlace] = last
+    last.confirmPlace = session.confirmPlace
   }
 
   beforeCommit(): void {
@@ -357,8 +362,10 @@ export class Broker implements StorageOwner {
     let kept = 0
     for (let i = 0; i < sessions.length; i++) {
       const session = sessions[i] as Session
-      if (session.unconfirmedCount > 0) sessions[kept++] = session
-      else session.awaitingConfirms = false
+      if (session.unconfirmedCount > 0) {
+        session.confirmPlace = kept
+        sessions[kept++] = session
+      } else session.awaitingConfirms = false
     }
     sessions.length = kept
   }

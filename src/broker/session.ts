@@ -62,6 +62,8 @@ export class Session implements TurnTask, AlarmOwner {
   readonly consumers = new Map<string, Consumer>()
   /** Owned by Broker: it is in the list of sessions with confirms to come. */
   awaitingConfirms = false
+  /** Owned by Broker: its place in that list. */
+  confirmPlace = 0
 
   readonly #unsettled = new UnsettledRing()
   readonly #confirms = new ConfirmRing()
@@ -294,7 +296,7 @@ export class Session implements TurnTask, AlarmOwner {
     // Deliveries go back first: a queue that goes with its last consumer dead-letters nothing that was never looked at.
     this.recover()
     for (const consumer of consumers) this.#endConsumer(consumer)
-    this.namespace.broker.sessionClosed(this)
+    this.namespace.broker.confirmsOver(this)
   }
 
   get closed(): boolean {
