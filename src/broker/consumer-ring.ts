@@ -25,6 +25,11 @@ export class ConsumerRing {
     return this.all.length
   }
 
+  /** How many priorities are told apart now, for tests. */
+  get lineCount(): number {
+    return this.#lines.length
+  }
+
   /** Without a place in line (`inLine` false) the consumer is counted, and never named by `next`. */
   add(consumer: Consumer, inLine = true): void {
     this.all.push(consumer)
@@ -34,14 +39,15 @@ export class ConsumerRing {
   remove(consumer: Consumer): void {
     const at = this.all.indexOf(consumer)
     if (at >= 0) this.all.splice(at, 1)
-    if (!consumer.inLine) return
-    for (const line of this.#lines) {
-      const place = line.members.indexOf(consumer)
-      if (place < 0) continue
-      line.members.splice(place, 1)
-      if (line.at > place) line.at--
-    }
     consumer.inLine = false
+    const lineAt = this.#lines.findIndex((line) => line.priority === consumer.priority)
+    const line = this.#lines[lineAt]
+    if (line === undefined) return
+    const place = line.members.indexOf(consumer)
+    if (place >= 0) line.members.splice(place, 1)
+    if (place >= 0 && line.at > place) line.at--
+    // A line is made again when somebody of its priority comes: what clients make up must not pile up.
+    if (line.members.length === 0) this.#lines.splice(lineAt, 1)
   }
 
   /** The consumer has credit again: it stands in line. */
