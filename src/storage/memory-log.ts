@@ -62,7 +62,7 @@ export class MemoryLog implements Log {
   #listed: MemoryChunk[] = []
   #sizeBytes = 0
   #grew = false
-  /** Called at the end of a turn in which chunks were begun: a victim may be worth taking. */
+  /** Called at the end of a turn in which chunks were begun or freed: a victim may be worth taking. */
   grown: () => void = () => {}
 
   constructor(clock: Clock, limits: StorageLimits, pool: MemoryPool) {
@@ -152,12 +152,13 @@ export class MemoryLog implements Log {
       this.#chunks.delete(this.#slotOf(chunk.base))
       this.#sizeBytes -= chunk.capacitySizeBytes
       this.#pool.give(chunk.memory)
+      this.#noteChange()
       if (this.#hit === chunk) this.#hit = NO_CHUNK
       if (this.#releaseHit === chunk) this.#releaseHit = NO_CHUNK
     }
   }
 
-  /** The chunk whose few live records should be copied forward, or undefined. Asked for anew whenever a chunk was begun. */
+  /** The chunk whose few live records should be copied forward, or undefined. Asked for anew whenever a chunk was begun or freed. */
   takeVictim(): Victim | undefined {
     if (!this.#grew) return undefined
     this.#grew = false
@@ -201,6 +202,12 @@ export class MemoryLog implements Log {
 
   readonly #sweepLater = (): void => this.sweep()
 
+  /** Without a commit nobody would ask for a victim; the next one is due when this one is freed. */
+  #noteChange(): void {
+    if (!this.#grew) this.#clock.endOfTurn(this.#tellGrown)
+    this.#grew = true
+  }
+
   readonly #tellGrown = (): void => {
     if (this.#grew) this.grown()
   }
@@ -221,9 +228,7 @@ export class MemoryLog implements Log {
     this.#at = 0
     // A chunk of several slots holds one record alone: others would lie in slots that lead nowhere.
     this.#limit = slots === 1 ? this.#slotSizeBytes : 0
-    // Without a commit nobody would ask.
-    if (!this.#grew) this.#clock.endOfTurn(this.#tellGrown)
-    this.#grew = true
+    this.#noteChange()
     if (before !== NO_CHUNK && before.referenceCount === 0) this.#list(before)
   }
 }

@@ -113,6 +113,9 @@ export class BrokerWorld {
   async durable(): Promise<void> {
     await this.clock.runFor(0)
     const { journal, storage } = this.broker.services
+    // Settlements are gathered until a commit.
+    this.broker.beforeCommit()
+    this.broker.commitSoon()
     const end = journal.end
     if (storage.watermark < end) await this.clock.runUntil(() => storage.watermark >= end || this.failure !== undefined)
     assert.equal(this.failure, undefined)
