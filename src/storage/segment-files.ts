@@ -293,7 +293,13 @@ export class SegmentFiles {
 
   #allocateLater(entry: Entry, until: number): void {
     this.#setFull(true)
-    this.#clock.setTimer(RETRY_MS, () => this.#allocate(entry, until))
+    this.#clock.setTimer(RETRY_MS, () => {
+      // Where commits have come as far by themselves, or the segment has died, there is nothing left to allocate.
+      const isNeeded =
+        entry.allocatedSizeBytes < Math.min(until, this.#limits.segmentSizeBytes) && this.#entries.get(entry.number) === entry
+      if (isNeeded) this.#allocate(entry, until)
+      else this.#setFull(false)
+    })
   }
 
   #setFull(full: boolean): void {

@@ -114,6 +114,21 @@ describe('a full disk', () => {
     assert.deepEqual(world.model.pressures, ['pause: disk-full', 'go on: disk-full'])
   })
 
+  test('lets publishers go on when commits have overtaken the blocks that could not be allocated', async () => {
+    const world = await started()
+    await world.publishDurably(1)
+    await world.clock.runFor(100)
+    world.disk.capacitySizeBytes = world.disk.usedSizeBytes + 100
+    await world.publishDurably(2)
+    await world.clock.runFor(100)
+    assert.deepEqual(world.model.pressures, ['pause: disk-full'])
+    world.disk.capacitySizeBytes = Infinity
+    for (let i = 0; i < 30; i++) world.model.publish(500)
+    await world.commit()
+    await world.clock.runFor(1000)
+    assert.deepEqual(world.model.pressures, ['pause: disk-full', 'go on: disk-full'])
+  })
+
   test('at the start is told in one sentence, and the next start with room works', async () => {
     const world = new World()
     world.disk.capacitySizeBytes = 0
