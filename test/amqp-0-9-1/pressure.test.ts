@@ -31,6 +31,20 @@ test('under pressure a publisher is told and not read, a consumer goes on, and b
   assert.deepEqual(await consumer.settle(), ['basic.deliver c 3 not read'])
 })
 
+test('who begins to publish under pressure is told then', async () => {
+  const world = await AmqpWorld.start()
+  const publisher = await world.client()
+  await publisher.call('queue.declare', { queue: 'q' })
+  world.pressure.set('memory', true)
+  assert.deepEqual(await publisher.settle(), [])
+  publisher.publish('q', 'first')
+  publisher.publish('q', 'second')
+  assert.deepEqual(await publisher.settle(), ['connection.blocked low on memory'])
+  world.pressure.set('memory', false)
+  assert.deepEqual(await publisher.settle(), ['connection.unblocked'])
+  assert.equal(world.namespace.queues.get('q')?.readyCount, 2)
+})
+
 test('a short pause for the disk is not told to clients, but holds publishers back', async () => {
   const world = await AmqpWorld.start()
   const publisher = await world.client()

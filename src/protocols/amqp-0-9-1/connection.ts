@@ -238,7 +238,12 @@ export class AmqpConnection implements ConnectionHandler, FrameHandler, ChannelH
 
   published(): void {
     this.#hasPublished = true
-    if (this.context.pressed) this.net.pauseInput(PAUSE.publisher)
+    if (this.context.pressed) this.#holdBack()
+  }
+
+  #holdBack(): void {
+    this.net.pauseInput(PAUSE.publisher)
+    this.pressureChanged()
   }
 
   replay(number: number, frames: readonly HeldFrame[]): void {
