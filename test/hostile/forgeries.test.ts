@@ -40,7 +40,7 @@ const DEATHS: readonly (readonly [name: string, value: FieldValue])[] = [
   ['a count that is no number', [{ ...DEATH, count: typed('d', Number.NaN) }]],
   ['a time of 2^64 - 1', [{ ...DEATH, time: typed('T', 2n ** 64n - 1n) }]],
   ['a reason nobody knows', [{ ...DEATH, reason: '__proto__' }]],
-  ['580 deaths', Array.from({ length: 580 }, (_, i) => ({ ...DEATH, queue: `q${i}` }))],
+  ['510 deaths', Array.from({ length: 510 }, (_, i) => ({ ...DEATH, queue: `q${i}` }))],
   ['bytes for names', [{ ...DEATH, queue: Buffer.from([0xff, 0xfe]), exchange: Buffer.from([0x80]) }]],
   ['a name of 10,000 characters', [{ ...DEATH, queue: 'q'.repeat(10_000), 'routing-keys': ['k'.repeat(10_000)] }]],
 ]
