@@ -52,7 +52,7 @@ const PROPERTIES: Arguments = {
   'app-id': 'fuzz',
 }
 
-/** What follows the handshake: exclusive objects, so that what a conversation leaves behind goes with it. */
+/** What follows the handshake: objects that go with the connection, and some that last. */
 export const TALK: readonly Buffer[] = [
   method(1, 'channel.open'),
   method(1, 'exchange.declare', { exchange: 'fuzz-topic', type: 'topic', 'auto-delete': true }),
@@ -72,6 +72,9 @@ export const TALK: readonly Buffer[] = [
   method(1, 'queue.bind', { exchange: 'fuzz-topic', 'routing-key': 'a.*.#' }),
   method(1, 'queue.bind', { exchange: 'fuzz-headers', arguments: { 'x-match': 'any', a: 1, b: 'two' } }),
   method(1, 'exchange.bind', { destination: 'fuzz-topic', source: 'fuzz-headers', 'routing-key': 'k', arguments: { c: 3 } }),
+  method(1, 'exchange.declare', { exchange: 'fuzz-lasting', type: 'headers', durable: true }),
+  method(1, 'queue.declare', { queue: 'fuzz-lasting', durable: true, arguments: { 'x-max-length': 200, 'x-max-priority': 5 } }),
+  method(1, 'queue.bind', { queue: 'fuzz-lasting', exchange: 'fuzz-lasting', arguments: { 'x-match': 'all', a: 1, list: [1, 'x'] } }),
   method(1, 'basic.qos', { 'prefetch-count': 10 }),
   method(1, 'basic.consume', { queue: 'amq.rabbitmq.reply-to', 'no-ack': true, 'consumer-tag': 'replies' }),
   method(1, 'basic.consume', { 'consumer-tag': 'fuzz', arguments: { 'x-priority': 3 } }),
@@ -79,6 +82,13 @@ export const TALK: readonly Buffer[] = [
   ...publication(1, { exchange: 'fuzz-topic', 'routing-key': 'a.b.c', mandatory: true }, PROPERTIES, Buffer.alloc(50, 'p')),
   ...publication(1, { exchange: 'fuzz-headers' }, { headers: { a: 1 } }, Buffer.alloc(9_000, 'h')),
   ...publication(1, { exchange: 'fuzz-later', 'routing-key': 'x' }, { headers: { 'x-delay': 20 } }, Buffer.alloc(10)),
+  ...publication(
+    1,
+    { 'routing-key': 'fuzz-lasting' },
+    { ...PROPERTIES, 'reply-to': 'somewhere', expiration: '600000' },
+    Buffer.alloc(300, 'l'),
+  ),
+  ...publication(1, { exchange: 'fuzz-lasting' }, { 'delivery-mode': 2, headers: { a: 1, list: [1, 'x'] } }, Buffer.alloc(30, 'l')),
   method(1, 'basic.get', { 'no-ack': false }),
   method(1, 'basic.ack', { 'delivery-tag': 1 }),
   method(1, 'basic.nack', { 'delivery-tag': 2, multiple: true, requeue: true }),

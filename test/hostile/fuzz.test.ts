@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { SeededRandom } from '../../src/base/random.ts'
+import { call } from '../amqp-0-9-1/login.ts'
 import { encodeMethod, FRAME, frame } from '../amqp-0-9-1/raw-client.ts'
 import { fuzzPlan, mutate, pick, randomBytes } from '../fuzz/mutation.ts'
 import { HANDSHAKE, TALK } from './conversation.ts'
@@ -125,6 +126,14 @@ test('survives changed conversations after login', async (t) => {
 test('starts again on what they left on its disk', async () => {
   await siege().restart()
   assert.match(siege().server.output, /^ready\b/m)
+  const client = await siege().client()
+  await call(client, 1, 'channel.open')
+  const declared = await call(client, 1, 'queue.declare', { queue: 'fuzz-lasting', passive: true })
+  const count = Number(declared.arguments['message-count'])
+  assert.ok(count > 0, 'something was left')
+  await call(client, 1, 'basic.consume', { queue: 'fuzz-lasting', 'no-ack': true })
+  assert.ok(await client.until(() => client.arrivals.filter(({ name }) => name === 'basic.deliver').length === count, 20_000))
+  client.destroy()
 })
 
 test('answers the unchanged conversation to its end', async () => {
