@@ -230,9 +230,14 @@ export class Session implements TurnTask, AlarmOwner {
     return this.#unsettled.has(tag)
   }
 
-  /** Returns every unsettled delivery to its queue (basic.recover with requeue). */
+  /** Returns every unsettled delivery to its queue (basic.recover with requeue), but for those that a transaction has settled: at once. */
   recover(): void {
-    if (this.#unsettled.count > 0) this.settle(0, true, OUTCOME.release)
+    const tags: number[] = []
+    this.#unsettled.forEach((tag) => {
+      if (this.#transaction?.hasSettled(tag) !== true) tags.push(tag)
+    })
+    for (const tag of tags) if (this.#unsettled.take(tag)) this.#settleTaken(OUTCOME.release)
+    if (this.prefetch !== 0) this.#giveCredit()
   }
 
   /** Limit over all consumers; 0: none. */

@@ -48,13 +48,18 @@ export class Transaction {
    */
   settle(tag: number, multiple: boolean, outcome: Outcome): boolean {
     const all = tag === 0 && multiple
-    if (!all && (!this.#session.isUnsettled(tag) || tag <= this.#settledUpTo || this.#settledTags.has(tag))) return false
+    if (!all && (!this.#session.isUnsettled(tag) || this.hasSettled(tag))) return false
     this.#grow(SETTLEMENT_SIZE_BYTES)
     const last = all ? this.#session.lastTag : tag
     if (!multiple) this.#settledTags.add(last)
     else this.#settledUpTo = Math.max(this.#settledUpTo, last)
     this.#settlements.push({ tag: last, multiple, outcome })
     return true
+  }
+
+  /** True for a delivery that is settled when this is committed. */
+  hasSettled(tag: number): boolean {
+    return tag <= this.#settledUpTo || this.#settledTags.has(tag)
   }
 
   #grow(sizeBytes: number): void {

@@ -125,3 +125,18 @@ test('a consumer that does not read its socket gets no more than the limit until
   await world.clock.runFor(1000)
   assert.equal(slow.take().length, 100)
 })
+
+test('recover in a transaction gives back at once what the transaction has not settled', async () => {
+  const world = await AmqpWorld.start()
+  const client = await world.client()
+  await client.call('queue.declare', { queue: 'q' })
+  for (const body of ['settled', 'open', 'open too']) client.publish('q', body)
+  await client.call('tx.select')
+  for (let i = 0; i < 3; i++) client.raw.sendMethod(1, 'basic.get', { queue: 'q' })
+  client.raw.sendMethod(1, 'basic.ack', { 'delivery-tag': 1 })
+  await client.settle()
+  assert.deepEqual(await client.call('basic.recover', { requeue: true }), ['basic.recover-ok'])
+  assert.equal(world.namespace.queues.get('q')?.readyCount, 2)
+  assert.deepEqual(await client.call('tx.commit'), ['tx.commit-ok'])
+  assert.equal(world.namespace.queues.get('q')?.messageCount, 2)
+})
