@@ -52,9 +52,7 @@ export const LIMITS = {
   exchangesMax: 100_000,
   consumersPerChannelMax: 10_000,
   transactionSizeBytesMax: 256 * MIB,
-  unsettledPerChannelMax: 1_000_000,
   deliveriesPerTurnMax: 10_000,
-  deadLetterHopsMax: 128,
   // Settings of queues.
   timeToLiveMsMax: 10 * 365 * 24 * 3600 * 1000,
   priorityMax: 255,

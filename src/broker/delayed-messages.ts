@@ -53,6 +53,8 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
   /** Brought ahead and complete, and being brought. */
   #staged: StagedMessages[] = []
   #staging: StagedMessages | undefined
+  /** Messages that the disk did not give back, with their due times: the next start tries again. */
+  readonly #unreadable = new Map<number, number>()
   #closed = false
   /** Set after a crash: what was due by then may have been delivered. */
   #suspectUntilMs = 0
@@ -149,6 +151,7 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     this.heap.forEach(visit)
     for (const staged of this.#staged) staged.forEach(visit)
     this.#staging?.forEach(visit)
+    for (const [sequence, dueAtMs] of this.#unreadable) visit(dueAtMs, sequence)
   }
 
   /** The namespace goes. */
@@ -184,6 +187,8 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
       const mayHaveBeenDelivered = dueAtMs <= this.#suspectUntilMs
       const from = { number: this.number, sequence }
       this.#routeDue({ message: this.#dueView, from, position: 0, journaled: position > 0, mayHaveBeenDelivered })
+    } else if (position !== 0) {
+      this.#unreadable.set(sequence, dueAtMs)
     }
     staged.shift()
     if (staged.size === 0) this.#staged = this.#staged.filter((each) => each !== staged)

@@ -220,7 +220,10 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
 
   #deliverWaiting(): void {
     if (this.#loading || this.deleted) return
-    if (this.times.expiry !== undefined) this.#expireBefore(this.times.expiry, this.#services.turn.nowMs)
+    if (this.times.expiry !== undefined && !this.#expireBefore(this.times.expiry, this.#services.turn.nowMs)) {
+      this.#services.turn.schedule(this, PHASE.deliver)
+      return
+    }
     let budget: number = LIMITS.deliveriesPerTurnMax
     while (this.readyCount > 0) {
       const consumer = this.#nextConsumer()
@@ -246,7 +249,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
    */
   fetch(session: Session, noAck: boolean, resume: () => void): boolean | undefined {
     this.#unusedSinceMs = this.#services.turn.nowMs
-    if (this.times.expiry !== undefined) this.#expireBefore(this.times.expiry, this.#services.turn.nowMs)
+    while (this.times.expiry !== undefined && !this.#expireBefore(this.times.expiry, this.#services.turn.nowMs));
     const sequence = this.order.peek()
     if (sequence === NONE) return false
     const log = this.#locate(sequence, resume)
@@ -378,7 +381,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     this.consumers.remove(consumer)
     if (this.exclusiveConsumer === consumer) this.exclusiveConsumer = undefined
     if (this.activeConsumer === consumer) {
-      this.activeConsumer = this.#highestConsumer()
+      this.activeConsumer = this.settings.singleActiveConsumer ? this.consumers.highest : undefined
       this.wake()
     }
     this.touch()
@@ -486,13 +489,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     return active.canReceive ? active : undefined
   }
 
-  #highestConsumer(): Consumer | undefined {
-    if (!this.settings.singleActiveConsumer) return undefined
-    let highest: Consumer | undefined
-    for (const consumer of this.consumers.all) if (highest === undefined || consumer.priority > highest.priority) highest = consumer
-    return highest
-  }
-
   /** Brings the record of a waiting message into `log.found...`, or starts to read it from the disk and answers undefined. */
   #locate(sequence: number, resume?: () => void): Log | undefined {
     const position = this.index.positionOf(sequence)
@@ -550,9 +546,16 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     this.#ready(sequence)
   }
 
-  /** Nothing that has expired is delivered, whether the alarm has come or not. A message of this very moment may still leave. */
-  #expireBefore(expiry: TimedHeap, nowMs: number): void {
-    while (expiry.firstTime < nowMs) this.#expire(expiry.pop())
+  /**
+   * Nothing that has expired is delivered, whether the alarm has come or not. A message of this very moment may still leave.
+   * @returns false when there is more to expire than one turn takes
+   */
+  #expireBefore(expiry: TimedHeap, nowMs: number): boolean {
+    for (let budget = TIMED_PER_ALARM_MAX; expiry.firstTime < nowMs; budget--) {
+      if (budget === 0) return false
+      this.#expire(expiry.pop())
+    }
+    return true
   }
 
   #expire(sequence: number): void {

@@ -29,6 +29,7 @@ export const PART_HEAD_SIZE = 8
 export const PAGES_HEAD_SIZE = 24
 const PAGES_PER_PART = 256
 const PAIRS_PER_PART = 65_536
+const JSON_ENTRIES_PER_PART = 20_000
 
 assert(new Uint8Array(Uint16Array.of(1).buffer)[0] === 1, 'the machine is little-endian')
 
@@ -39,7 +40,12 @@ export function pageSizeBytes(withPriorities: boolean): number {
 
 /** The state of `broker` now. The caller owns the parts. */
 export function snapshotOf(broker: Broker): Uint8Array[] {
-  const parts: Uint8Array[] = [jsonPart(PART.definitions, 0, { nextNumber: broker.nextNumber, definitions: definitionsOf(broker) })]
+  const parts: Uint8Array[] = []
+  const { nextNumber } = broker
+  const definitions = definitionsOf(broker)
+  for (let at = 0; at === 0 || at < definitions.length; at += JSON_ENTRIES_PER_PART) {
+    parts.push(jsonPart(PART.definitions, 0, { nextNumber, definitions: definitions.slice(at, at + JSON_ENTRIES_PER_PART) }))
+  }
   for (const namespace of broker.namespaces.values()) {
     const { delayed } = namespace
     addPages(parts, delayed.number, delayed.index)
@@ -97,12 +103,12 @@ function addQueue(parts: Uint8Array[], queue: Queue): void {
   if (queue.settings.orderingKey !== undefined) {
     const keys: [number, string][] = []
     queue.index.forEach((sequence) => keys.push([sequence, queue.keyOf(sequence)]))
-    parts.push(jsonPart(PART.keys, queue.number, keys))
+    addJson(parts, PART.keys, queue.number, keys)
   }
   if (queue.deduplication !== undefined) {
     const ids: [string, number][] = []
     queue.deduplication.forEach((id, atMs) => ids.push([id, atMs]))
-    parts.push(jsonPart(PART.deduplication, queue.number, ids))
+    addJson(parts, PART.deduplication, queue.number, ids)
   }
 }
 
@@ -143,6 +149,12 @@ function addPairs(parts: Uint8Array[], kind: PartKind, number: number, forEach: 
   const pairs = new PairParts(parts, kind, number)
   forEach((a, b) => pairs.add(a, b))
   pairs.end()
+}
+
+/** A list in parts of bounded size: one text of everything could outgrow the longest string there is. */
+function addJson(parts: Uint8Array[], kind: PartKind, number: number, list: readonly unknown[]): void {
+  for (let at = 0; at < list.length; at += JSON_ENTRIES_PER_PART)
+    parts.push(jsonPart(kind, number, list.slice(at, at + JSON_ENTRIES_PER_PART)))
 }
 
 function jsonPart(kind: PartKind, number: number, value: unknown): Buffer {
