@@ -31,6 +31,13 @@ export class ConsumerRing {
   }
 
   /** Without a place in line (`inLine` false) the consumer is counted, and never named by `next`. */
+  /** The oldest of those with the highest priority. */
+  get highest(): Consumer | undefined {
+    let highest: Consumer | undefined
+    for (const consumer of this.all) if (highest === undefined || consumer.priority > highest.priority) highest = consumer
+    return highest
+  }
+
   add(consumer: Consumer, inLine = true): void {
     this.all.push(consumer)
     if (inLine) this.enlist(consumer)

@@ -1,8 +1,7 @@
 /**
  * A queue: ordered messages for competing consumers, each gone once settled. It knows no protocol.
  *
- * The fast path is `enqueue` -> `runAtTurnEnd` -> `Session.deliver` -> `accept`. A queue without special settings passes through it without
- * looking at any of them: `special` is false, and what `times` would hold is undefined.
+ * The fast path is `enqueue` -> `runAtTurnEnd` -> `Session.deliver` -> `accept`; a queue without special settings looks at none of them there.
  *
  * A message's life here: waiting (in `order`) -> out (with a consumer, or being dead-lettered) -> gone; or held (back-off) -> waiting.
  */
@@ -381,7 +380,7 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     this.consumers.remove(consumer)
     if (this.exclusiveConsumer === consumer) this.exclusiveConsumer = undefined
     if (this.activeConsumer === consumer) {
-      this.activeConsumer = this.settings.singleActiveConsumer ? this.consumers.highest : undefined
+      this.activeConsumer = this.consumers.highest
       this.wake()
     }
     this.touch()
