@@ -475,8 +475,6 @@ export class Queue implements RouteTarget, ReferenceOwner, TurnTask, AlarmOwner 
     this.times.clear()
   }
 
-  // ---- Inside ----
-
   #makeOrder(): ReadyOrder {
     if (this.settings.orderingKey !== undefined) return new KeyOrder(this.index, () => this.#addedKey)
     return this.settings.priorityMax === undefined ? new FirstInOrder(this.index) : new PriorityOrder(this.index)
