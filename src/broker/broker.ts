@@ -14,11 +14,11 @@ import type { MessageForms } from '../message/properties.ts'
 import type { RecoveryReport, Storage, StorageOwner, Victim } from '../storage/storage.ts'
 import { Alarms } from './alarms.ts'
 import { Compaction } from './compaction.ts'
-import { DeadLetters } from './dead-letters.ts'
+import { deadLetterOf, DeadLetters, goesRound } from './dead-letters.ts'
 import { argumentsToText, type Definition, writeDefinition } from './definitions.ts'
 import { MessageView } from './message-record.ts'
-import { Namespace, refusedDeadLetter } from './namespace.ts'
-import type { Publication } from './publication.ts'
+import { Namespace } from './namespace.ts'
+import { Publication } from './publication.ts'
 import { PublicationFacts } from './publication-facts.ts'
 import { Queue } from './queue.ts'
 import { Recovery } from './recovery.ts'
@@ -345,7 +345,10 @@ export class Broker implements StorageOwner {
   /** A queue refuses a message that it dead-letters instead (overflow reject-publish-dlx). */
   deadLetterRefused(queue: Queue, publication: Publication): void {
     if (queue.settings.deadLetterExchange === undefined) return
-    this.namespaceOf(queue).publishRefused(refusedDeadLetter(this, queue, publication))
+    const letter = new Publication()
+    Object.assign(letter, publication)
+    const deaths = deadLetterOf(this.services, letter, queue, 'maxlen', publication.exchange, publication.routingKey)
+    this.namespaceOf(queue).publishRefused(letter, (target) => goesRound(queue, 'maxlen', deaths, target))
   }
 
   #deadLetter(queue: Queue, sequence: number, reason: DeadLetterReason): void {

@@ -176,7 +176,7 @@ export class DeadLetters implements TurnTask {
     const publication = new Publication()
     message.copyTo(publication)
     const deaths = deadLetterOf(this.#services, publication, queue, reason, message.exchange, message.routingKey)
-    this.#publish(publication, queue, sequence, (target) => reason !== 'rejected' && (target === queue || isCycle(deaths, target.name)))
+    this.#publish(publication, queue, sequence, (target) => goesRound(queue, reason, deaths, target))
   }
 }
 
@@ -244,6 +244,11 @@ export function setAddress(publication: Publication, exchange: string, routingKe
   publication.address = Buffer.concat([Buffer.of(names[0].length), names[0], Buffer.of(names[1].length), names[1]])
   publication.addressStart = 0
   publication.addressEnd = publication.address.length
+}
+
+/** True when a message that died in `from` after `deaths` must not go to `target`: it would go round without anybody rejecting it. */
+export function goesRound(from: Queue, reason: DeadLetterReason, deaths: readonly Death[], target: Queue): boolean {
+  return reason !== 'rejected' && (target === from || isCycle(deaths, target.name))
 }
 
 /** True when the deaths show that the message has been in `queue` and was not rejected since. */

@@ -10,7 +10,7 @@ import type { Position } from '../storage/storage.ts'
 import { BindingIndex } from './binding.ts'
 import { NO_ARGUMENTS } from './binding-arguments.ts'
 import type { Broker } from './broker.ts'
-import { deadLetterOf, setAddress } from './dead-letters.ts'
+import { setAddress } from './dead-letters.ts'
 import { argumentsToText, type Definition } from './definitions.ts'
 import { DelayedMessages, type DueMessage } from './delayed-messages.ts'
 import { Exchange, type ExchangeDefinition, unbindAll } from './exchange.ts'
@@ -309,8 +309,8 @@ export class Namespace {
   }
 
   /** A queue that is full refuses a message and dead-letters it: it was never stored there. */
-  publishRefused(publication: Publication): void {
-    const targets = this.#deadLetterTargets(publication)
+  publishRefused(publication: Publication, skip: (queue: Queue) => boolean): void {
+    const targets = this.#deadLetterTargets(publication).filter((queue) => !skip(queue))
     if (targets.length > 0) this.#store(publication, targets, 0, undefined)
   }
 
@@ -391,12 +391,4 @@ export class Namespace {
 export function exchangeRecord(exchange: Exchange<Queue>) {
   const { name, kind, routing, autoDelete, internal } = exchange
   return { name, kind, routing, autoDelete, internal, arguments: argumentsToText(exchange.arguments) }
-}
-
-/** Turns a refused publication into its own dead letter (see dead-letters.ts). */
-export function refusedDeadLetter(broker: Broker, queue: Queue, publication: Publication): Publication {
-  const letter = new Publication()
-  Object.assign(letter, publication)
-  deadLetterOf(broker.services, letter, queue, 'maxlen', publication.exchange, publication.routingKey)
-  return letter
 }
