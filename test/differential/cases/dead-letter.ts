@@ -130,6 +130,16 @@ deadLetterCases
     await ch.get('q', true)
     await ch.get('q', true)
   })
+  .add('a queue that is its own dead letter target, by refusal', async (s) => {
+    const ch = await s.channel()
+    await ch.declareQueue('q', { 'x-dead-letter-exchange': '', 'x-max-length': 1, 'x-overflow': 'reject-publish-dlx' })
+    await ch.call('confirm.select')
+    for (const body of ['1', '2', '3']) ch.publish('', 'q', body)
+    await ch.confirms(3)
+    await ch.quiet(200)
+    await ch.call('queue.declare', { queue: 'q', passive: true })
+    await ch.get('q', true)
+  })
   .add('a missing dead letter exchange drops', async (s) => {
     const ch = await s.channel()
     await ch.declareQueue('q', { 'x-dead-letter-exchange': 'not-there' })
