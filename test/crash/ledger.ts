@@ -25,8 +25,9 @@ export interface Message {
   readonly dueMs: number
   /** Confirmed, or seen after a crash. */
   durable: boolean
-  /** The copies that are not sealed yet. */
   readonly copies: Copy[]
+  /** The messages of its transaction: all of them are there after a crash, or none. */
+  group: readonly Message[]
 }
 
 type Standing = 'waiting' | 'out' | 'accepted' | 'rejected'
@@ -75,7 +76,17 @@ export class Ledger {
   publish(publisher: number, address: Address, facts: { priority: number; delayMs: number; persistent: boolean }): Message {
     const { priority, delayMs, persistent } = facts
     const dueMs = address.delays === true ? Date.now() + delayMs : 0
-    const message: Message = { id: this.#nextId++, publisher, priority, life: this.#life, persistent, dueMs, durable: false, copies: [] }
+    const message: Message = {
+      id: this.#nextId++,
+      publisher,
+      priority,
+      life: this.#life,
+      persistent,
+      dueMs,
+      durable: false,
+      copies: [],
+      group: [],
+    }
     for (const name of address.queues) message.copies.push(newCopy(name, message))
     this.#messages.set(message.id, message)
     this.#counts.published++
@@ -104,10 +115,16 @@ export class Ledger {
         throw new Violation(`${what} is marked as redelivered, and never came before`)
     }
     if (copy.deliveredIn !== this.#life) this.#checkOrder(copy, consumer)
-    if (message.life < this.#life && message.persistent) message.durable = true
+    if (message.life < this.#life && message.persistent) this.#survived(message)
     copy.standing = 'out'
     copy.deliveredIn = this.#life
     return copy
+  }
+
+  /** It was on the disk, and with it everything that was committed together with it. */
+  #survived(message: Message): void {
+    message.durable = true
+    for (const other of message.group) if (other.persistent) other.durable = true
   }
 
   settled(copy: Copy, how: 'accepted' | 'rejected'): void {

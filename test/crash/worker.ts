@@ -32,6 +32,10 @@ export interface WorkerPlan {
 
 const PUBLISHING = 1
 const CONSUMING = 2
+const TRANSACTING = 3
+/** Publications of a transaction come later than those that were sent after them: they count as another publisher's. */
+const TRANSACTING_PUBLISHER = 100
+const TRANSACTION_COUNT_MAX = 30
 
 interface Proof {
   readonly copy: Copy
@@ -56,6 +60,8 @@ export class Worker {
   #out: Delivery[] = []
   #proofs: Proof[] = []
   #publishing = false
+  /** What the transaction under way publishes. */
+  #uncommitted: readonly Message[] = []
 
   private constructor(plan: WorkerPlan, client: RawClient) {
     this.#plan = plan
@@ -69,6 +75,8 @@ export class Worker {
     await call(client, PUBLISHING, 'channel.open')
     await call(client, PUBLISHING, 'confirm.select')
     await call(client, CONSUMING, 'channel.open')
+    await call(client, TRANSACTING, 'channel.open')
+    await call(client, TRANSACTING, 'tx.select')
     await call(client, CONSUMING, 'basic.qos', { 'prefetch-count': plan.prefetch })
     client.onArrival = (arrival) => worker.#hear(arrival)
     for (const { name } of plan.queues) {
@@ -127,6 +135,10 @@ export class Worker {
       case 'basic.ack':
         this.#confirm(Number(arrival.arguments['delivery-tag']), arrival.arguments['multiple'] === true)
         return this.#pump()
+      case 'tx.commit-ok':
+        for (const message of this.#uncommitted) this.#plan.ledger.confirmed(message)
+        this.#uncommitted = []
+        return
       case 'basic.nack':
       case 'basic.return':
       case 'basic.cancel':
@@ -146,27 +158,38 @@ export class Worker {
   #pump(): void {
     const { random, windowMax } = this.#plan
     while (this.#publishing && this.#unconfirmed.size < windowMax) {
-      const address = ADDRESSES[random.below(ADDRESSES.length)] as Address
-      this.#publish(address)
+      const tag = ++this.#lastTag
+      this.#unconfirmed.set(tag, this.#publish(PUBLISHING, this.#plan.number))
     }
+    if (this.#publishing && this.#uncommitted.length === 0 && random.below(10) === 0) this.#transact()
   }
 
-  #publish(address: Address): void {
-    const { random, ledger, number, trust } = this.#plan
+  /** Several publications that are there together, or not at all. */
+  #transact(): void {
+    const { random, number } = this.#plan
+    const count = 2 + random.below(TRANSACTION_COUNT_MAX)
+    const group = Array.from({ length: count }, () => this.#publish(TRANSACTING, number + TRANSACTING_PUBLISHER))
+    for (const message of group) message.group = group
+    this.#uncommitted = group
+    this.#client.sendMethod(TRANSACTING, 'tx.commit')
+  }
+
+  #publish(channel: number, publisher: number): Message {
+    const { random, ledger, trust } = this.#plan
+    const address = ADDRESSES[random.below(ADDRESSES.length)] as Address
     const persistent = random.below(20) > 0
     const priority = random.below(6)
     const delayMs = address.delays === true ? random.below(DELAY_MS_MAX) : 0
-    const message = ledger.publish(number, address, { priority, delayMs, persistent })
-    const tag = ++this.#lastTag
-    this.#unconfirmed.set(tag, message)
+    const message = ledger.publish(publisher, address, { priority, delayMs, persistent })
     const body = makeBody(message.id, bodySizeBytes(random))
     const properties = {
       'delivery-mode': persistent ? 2 : 1,
       priority,
       ...(delayMs > 0 ? { headers: { 'x-delay': delayMs } } : {}),
     }
-    this.#client.sendPublish(PUBLISHING, { exchange: address.exchange, 'routing-key': address.routingKey }, properties, body)
+    this.#client.sendPublish(channel, { exchange: address.exchange, 'routing-key': address.routingKey }, properties, body)
     if (trust === 'sent') ledger.confirmed(message)
+    return message
   }
 
   #confirm(tag: number, multiple: boolean): void {
