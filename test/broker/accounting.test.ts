@@ -125,7 +125,7 @@ describe('the accounts of queues', () => {
         assert.equal(world.broker.services.storage.usage().liveSizeBytes, 0)
         assert.deepEqual(world.readErrors, [])
       }),
-      { numRuns: 150 },
+      { numRuns: 300 },
     )
   })
 })

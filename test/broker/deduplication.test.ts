@@ -22,14 +22,22 @@ describe('deduplication', () => {
   it('confirms a duplicate, and not before the first is safe', async () => {
     const world = await BrokerWorld.start()
     world.queue('q', ONCE)
-    const client = world.client()
-    client.session.selectConfirms()
-    client.publish('q', 'm', { messageId: '1' })
-    client.publish('q', 'm', { messageId: '1' })
-    await world.clock.runFor(0)
-    assert.equal(client.confirmedCount, 0)
     await world.durable()
-    assert.equal(client.confirmedCount, 2)
+    const clients = [world.client(), world.client()]
+    for (const client of clients) {
+      client.session.selectConfirms()
+      client.publish('q', 'm', { messageId: '1' })
+    }
+    await world.clock.runFor(0)
+    assert.deepEqual(
+      clients.map(({ confirmedCount }) => confirmedCount),
+      [0, 0],
+    )
+    await world.durable()
+    assert.deepEqual(
+      clients.map(({ confirmedCount }) => confirmedCount),
+      [1, 1],
+    )
     assert.deepEqual(await world.bodiesIn('q'), ['m'])
   })
 

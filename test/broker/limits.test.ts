@@ -64,6 +64,24 @@ describe('a length limit', () => {
     }
   })
 
+  it('drops a message that came back before younger ones, in a queue with ordering keys', async () => {
+    const world = await BrokerWorld.start()
+    const queue = world.queue('q', { 'x-max-length': 2, 'x-ordering-key': 'k' })
+    const consumer = world.client()
+    const subscription = consumer.consume(queue, { prefetch: 1 })
+    for (let i = 0; i < 4; i++) {
+      consumer.publish('q', `m${i}`, { headers: { k: `k${i}` } })
+      await world.settle()
+    }
+    const first = consumer.takeOne()
+    consumer.cancel(subscription)
+    consumer.release(first)
+    consumer.publish('q', 'm4', { headers: { k: 'k4' } })
+    await world.settle()
+    assert.deepEqual([first.body, queue.readyCount], ['m0', 2])
+    assert.deepEqual(await world.bodiesIn('q'), ['m3', 'm4'])
+  })
+
   it('in bytes drops as many as must go', async () => {
     const world = await BrokerWorld.start()
     const queue = world.queue('q', { 'x-max-length-bytes': 100 })

@@ -141,6 +141,7 @@ describe('a queue that is deleted', () => {
       world.broker.deleteQueue(world.queueNamed('gone'))
       await world.restart(ending)
       assert.ok(!world.hasQueue('gone'))
+      assert.equal(world.namespace.exchangeNamed('x').bindingCount, 1)
       const again = world.queue('gone')
       world.client().publish('', 'm', { exchange: 'x' })
       assert.deepEqual([again.readyCount, world.queueNamed('kept').readyCount], [0, 11])
