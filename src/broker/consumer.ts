@@ -59,6 +59,6 @@ export class Consumer {
     if (!session.receiving || this.cancelled) return false
     if (this.noAck) return true
     if (this.prefetch !== 0 && this.unsettled >= this.prefetch) return false
-    return session.prefetch === 0 || session.unsettledCount < session.prefetch
+    return session.prefetch === 0 || session.consumedCount < session.prefetch
   }
 }

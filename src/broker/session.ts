@@ -54,6 +54,8 @@ export class Session implements TurnTask, AlarmOwner {
   readonly sink: SessionSink
   /** Limit of unsettled deliveries over all its consumers; 0: none. */
   prefetch = 0
+  /** Unsettled deliveries to its consumers: what was fetched does not count for its limit. */
+  consumedCount = 0
   /** Deliveries go out: its connection takes output and the client did not stop the flow. */
   receiving: boolean
   confirming = false
@@ -168,6 +170,7 @@ export class Session implements TurnTask, AlarmOwner {
     const services = this.namespace.broker.services
     if (!consumer.noAck) {
       consumer.unsettled++
+      this.consumedCount++
       this.#unsettled.push(tag, queue, consumer, sequence, services.turn.nowMs)
       if (consumer.timeoutMs !== undefined) this.#watch(consumer.timeoutMs)
     }
@@ -343,6 +346,7 @@ export class Session implements TurnTask, AlarmOwner {
     const sequence = this.#unsettled.takenSequence
     if (consumer !== undefined) {
       consumer.unsettled--
+      this.consumedCount--
       if (!consumer.inLine && consumer.canReceive) queue.creditGiven(consumer)
     }
     if (queue.deleted) return

@@ -71,6 +71,22 @@ describe('prefetch', () => {
     assert.deepEqual(client.takeBodies(), ['o'])
   })
 
+  it('of the session does not count what was fetched', async () => {
+    const { world, queue, client } = await worldWithMessages(5)
+    const fetched = await world.fetch(client, 'q')
+    assert.ok(fetched !== undefined)
+    client.session.setPrefetch(1)
+    client.consume(queue)
+    await world.settle()
+    const first = client.takeOne()
+    client.accept(fetched)
+    await world.settle()
+    assert.deepEqual(client.takeBodies(), [])
+    client.accept(first)
+    await world.settle()
+    assert.equal(client.takeOne().body, 'm2')
+  })
+
   it('that is raised lets more come at once', async () => {
     const { world, queue, client } = await worldWithMessages(10)
     client.session.setPrefetch(1)
