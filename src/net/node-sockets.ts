@@ -173,10 +173,15 @@ function ignore(): void {
   // The error of a socket that nobody uses any more changes nothing.
 }
 
+function peerOf(socket: Socket): string {
+  return `${String(socket.remoteAddress)} ${String(socket.remotePort)}`
+}
+
 class NodeListeningSocket implements ListeningSocket {
   readonly #server: Server
   readonly #tls: TlsServer | undefined
-  #handshakeCount = 0
+  /** Sockets in a TLS handshake by the address of their peer, the oldest first. */
+  readonly #handshakes = new Map<string, Socket>()
 
   constructor(server: Server, tls: TlsServer | undefined, acceptor: SocketAcceptor) {
     this.#server = server
@@ -184,20 +189,33 @@ class NodeListeningSocket implements ListeningSocket {
     // One buffer for the input of all plain sockets.
     const input = Buffer.allocUnsafeSlow(tls === undefined ? INPUT_SIZE_BYTES : 0)
     server.on('connection', (socket) => {
-      if (!acceptor.mayAccept() || this.#handshakeCount >= LIMITS.tlsHandshakesMax) {
+      if (!acceptor.mayAccept()) {
         socket.on('error', ignore)
         socket.destroy()
       } else if (tls === undefined) {
         acceptPlain(socket, input, acceptor)
       } else {
-        this.#handshakeCount++
-        socket.on('error', ignore)
+        this.#beginHandshake(socket)
         tls.emit('connection', socket)
       }
     })
-    // Every handshake ends with exactly one of these.
-    tls?.on('secureConnection', () => this.#handshakeCount--)
-    tls?.on('tlsClientError', () => this.#handshakeCount--)
+    tls?.on('secureConnection', (socket) => this.#handshakes.delete(peerOf(socket)))
+  }
+
+  /** One handshake too many ends the oldest, so that strangers who dawdle cannot lock out users. */
+  #beginHandshake(socket: Socket): void {
+    socket.on('error', ignore)
+    const peer = peerOf(socket)
+    this.#handshakes.set(peer, socket)
+    socket.once('close', () => {
+      if (this.#handshakes.get(peer) === socket) this.#handshakes.delete(peer)
+    })
+    if (this.#handshakes.size <= LIMITS.tlsHandshakesMax) return
+    for (const [oldestPeer, oldest] of this.#handshakes) {
+      this.#handshakes.delete(oldestPeer)
+      oldest.destroy()
+      return
+    }
   }
 
   get host(): string {
