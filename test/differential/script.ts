@@ -450,7 +450,7 @@ export class ScriptChannel {
 
   /** Waits until the publishes up to this sequence number are confirmed, one way or the other. */
   async confirms(upTo: number): Promise<void> {
-    await this.client.until(() => this.#confirmed().size >= upTo, ANSWER_MS)
+    await this.client.until(() => this.#confirmed().size >= upTo || !this.isOpen, ANSWER_MS)
   }
 
   /** The outcome of every confirmed publish, in the order of the publishes. */

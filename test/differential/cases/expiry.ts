@@ -249,3 +249,22 @@ expiryCases
     await publishConfirmed(ch, ['1', '2', '3'])
     await ch.quiet()
   })
+  .add(
+    'a full queue with priorities drops the least important message',
+    async (s) => {
+      const ch = await s.channel()
+      await ch.declareQueue('q', { 'x-max-length': 2, 'x-max-priority': 3 })
+      await ch.call('confirm.select')
+      for (const [body, priority] of [
+        ['first, low', 0],
+        ['second, low', 0],
+        ['third, high', 3],
+        ['fourth, middle', 2],
+      ] as const) {
+        ch.publish('', 'q', body, { properties: { priority } })
+      }
+      await ch.confirms(4)
+      await getAll(ch, 'q')
+    },
+    { difference: 'The oldest message of the lowest priority goes; RabbitMQ drops the head, which is the most important one.' },
+  )
