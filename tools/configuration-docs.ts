@@ -5,8 +5,8 @@ import { format } from 'prettier'
 import { listSettings, settingTree, type Setting, type SettingNode } from '../src/cli/configuration/settings.ts'
 
 /** Where the generated table begins and ends in docs/configuration.md. */
-export const TABLE_START = '<!-- settings: made by tools/write-configuration-docs.ts -->'
-export const TABLE_END = '<!-- /settings -->'
+const TABLE_START = '<!-- settings: made by tools/write-configuration-docs.ts -->'
+const TABLE_END = '<!-- /settings -->'
 
 /** The text of docs/configuration.schema.json. */
 export async function schemaText(): Promise<string> {
@@ -38,7 +38,7 @@ function jsonSchemaOf(node: SettingNode): object {
 }
 
 /** The lines between the marks in docs/configuration.md. */
-export function tableText(): string {
+function tableText(): string {
   const rows = listSettings().map((setting) => {
     const { name, environmentName, node } = setting
     const expected = node.kind === 'leaf' ? node.facts.expected : node.kind === 'map' ? 'a map' : 'a list'

@@ -15,8 +15,3 @@ export class AssertionFailure extends Error {
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionFailure(message)
 }
-
-/** Marks a place that no input can reach; the argument makes the compiler check that a union was handled completely. */
-export function unreachable(value: never): never {
-  throw new AssertionFailure(`unreachable: ${String(value)}`)
-}

@@ -117,9 +117,19 @@ export const ERRORS = {
     'The machine does not let this server listen on the address.',
     'Choose an address of this machine, or another port.',
   ),
-  SERVER_UNREACHABLE: row('nothing', true, 'The server cannot be reached.', 'Check that it runs and that the address (--url or WAYBILL_URL) is right.'),
+  SERVER_UNREACHABLE: row(
+    'nothing',
+    true,
+    'The server cannot be reached.',
+    'Check that it runs and that the address (--url or WAYBILL_URL) is right.',
+  ),
   INPUT_INVALID: row('nothing', false, 'The input cannot be used.', 'Correct the place that the text names.'),
-  OUTPUT_FAILED: row('nothing', true, 'The output cannot be written.', 'Make room or choose another place; what was not written stays in the queue.'),
+  OUTPUT_FAILED: row(
+    'nothing',
+    true,
+    'The output cannot be written.',
+    'Make room or choose another place; what was not written stays in the queue.',
+  ),
   FOLDER_NOT_WRITABLE: row(
     'server',
     false,

@@ -30,11 +30,6 @@ export function decodeText(bytes: Uint8Array, start: number, end: number): strin
   return isUtf8(part) ? part.toString('utf8') : decodeEscaped(part)
 }
 
-/** Size of the text in bytes. */
-export function textSizeBytes(text: string): number {
-  return text.isWellFormed() ? Buffer.byteLength(text, 'utf8') : encodeEscaped(text).length
-}
-
 /** The bytes of the text; the caller owns them. */
 export function encodeText(text: string): Buffer {
   return text.isWellFormed() ? Buffer.from(text, 'utf8') : encodeEscaped(text)

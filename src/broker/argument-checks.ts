@@ -43,7 +43,7 @@ export const priority: ArgumentCheck = (field, all) =>
 
 export const bool: ArgumentCheck = (field) => (field.tag === 't' ? undefined : unacceptable(field))
 
-export const text: ArgumentCheck = (field) => (field.tag === 'S' ? undefined : unacceptable(field))
+const text: ArgumentCheck = (field) => (field.tag === 'S' ? undefined : unacceptable(field))
 
 /** The name of something: what is longer fits no address. */
 export const shortText: ArgumentCheck = (field, all) =>

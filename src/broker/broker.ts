@@ -173,15 +173,6 @@ export class Broker implements StorageOwner {
     return namespace
   }
 
-  /** Removes a namespace with all it holds. */
-  deleteNamespace(name: string): void {
-    const namespace = this.namespaceNamed(name)
-    for (const queue of [...namespace.queues.values()]) this.deleteQueue(queue)
-    namespace.delayed.clear()
-    this.namespaces.delete(name)
-    this.define({ op: 'namespace-delete', n: name })
-  }
-
   /**
    * Creates a queue whose name is free.
    * @throws WaybillError PRECONDITION_FAILED on arguments that make no sense, RESOURCE_ERROR

@@ -12,7 +12,6 @@ import type { PolicyDefinition } from './policy.ts'
 /** One change. `n` names the namespace. */
 export type Definition =
   | { readonly op: 'namespace'; readonly n: string; readonly delayedNumber: number }
-  | { readonly op: 'namespace-delete'; readonly n: string }
   | {
       readonly op: 'exchange'
       readonly n: string

@@ -55,7 +55,6 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
   #staging: StagedMessages | undefined
   /** Messages that the disk did not give back, with their due times: the next start tries again. */
   readonly #unreadable = new Map<number, number>()
-  #closed = false
   /** Set after a crash: what was due by then may have been delivered. */
   #suspectUntilMs = 0
   /** Its own: what is delivered while a message is routed must not change it. */
@@ -106,7 +105,6 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
 
   /** Routes what is due, the earliest first: bounded work, the rest in the next turn. Brings what is due soon. */
   runAtTurnEnd(): void {
-    if (this.#closed) return
     let budget = DUE_PER_TURN_MAX
     const nowMs = this.#services.clockMs()
     for (;;) {
@@ -152,15 +150,6 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     for (const staged of this.#staged) staged.forEach(visit)
     this.#staging?.forEach(visit)
     for (const [sequence, dueAtMs] of this.#unreadable) visit(dueAtMs, sequence)
-  }
-
-  /** The namespace goes. */
-  clear(): void {
-    this.#closed = true
-    this.index.forEach((sequence) => this.remove(sequence))
-    this.heap.clear()
-    this.#staged = []
-    this.#staging = undefined
   }
 
   /** Routes the first of the heap if it is in memory (or gone). @returns false when it has to be brought first */
@@ -214,7 +203,7 @@ export class DelayedMessages implements ReferenceOwner, AlarmOwner, TurnTask {
     this.#staging = staging
     staging.bring(() => {
       this.#staging = undefined
-      if (!this.#closed && staging.size > 0) this.#staged.push(staging)
+      if (staging.size > 0) this.#staged.push(staging)
       this.#services.turn.schedule(this, PHASE.deliver)
     })
   }

@@ -43,7 +43,7 @@ export const RECORD = {
   copied: 6,
 } as const
 
-export const FLAG = {
+const FLAG = {
   persistent: 1,
   delayed: 2,
   moved: 4,

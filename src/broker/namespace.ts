@@ -34,9 +34,6 @@ const STANDARD_EXCHANGES = [
   ['amq.rabbitmq.trace', 'topic'],
 ] as const
 
-/** What somebody wants to be told of a namespace (tests, the admin API). */
-export type QueueVisitor = (queue: Queue) => void
-
 /** Exchanges, queues and bindings under one name. */
 export class Namespace {
   readonly name: string

@@ -4,7 +4,6 @@ import { LIMITS } from '../base/limits.ts'
 import { field, tableOf } from '../message/field.ts'
 import type { Encodable } from '../message/field.ts'
 import { effectiveSettings } from './effective-settings.ts'
-import { DEFAULT_QUEUE_SETTINGS } from './queue-settings.ts'
 import { checkSameQueue, parseQueueArguments } from './queue-arguments.ts'
 import type { ExistingQueue, QueueDeclaration } from './queue-arguments.ts'
 import { QUEUE_SETTINGS } from './queue-setting-table.ts'
@@ -192,7 +191,22 @@ describe('checkSameQueue', () => {
 
 describe('effectiveSettings', () => {
   it('of nothing are the defaults', () => {
-    assert.deepEqual(effectiveSettings({}), DEFAULT_QUEUE_SETTINGS)
+    assert.deepEqual(effectiveSettings({}), {
+      messageTtlMs: undefined,
+      expiresMs: undefined,
+      lengthMax: undefined,
+      lengthBytesMax: undefined,
+      overflow: 'drop-head',
+      deadLetterExchange: undefined,
+      deadLetterRoutingKey: undefined,
+      priorityMax: undefined,
+      deliveryLimit: undefined,
+      singleActiveConsumer: false,
+      redeliveryBackoff: undefined,
+      deduplicationWindowMs: undefined,
+      orderingKey: undefined,
+      consumerTimeoutMs: undefined,
+    })
   })
 
   it('take the smallest time to live, expiry and lengths of arguments, policy and operator policy', () => {

@@ -34,21 +34,3 @@ export interface QueueSettings {
   /** A consumer that leaves a delivery unsettled for longer loses its channel; undefined: never. */
   readonly consumerTimeoutMs: number | undefined
 }
-
-/** No setting at all. */
-export const DEFAULT_QUEUE_SETTINGS: QueueSettings = {
-  messageTtlMs: undefined,
-  expiresMs: undefined,
-  lengthMax: undefined,
-  lengthBytesMax: undefined,
-  overflow: 'drop-head',
-  deadLetterExchange: undefined,
-  deadLetterRoutingKey: undefined,
-  priorityMax: undefined,
-  deliveryLimit: undefined,
-  singleActiveConsumer: false,
-  redeliveryBackoff: undefined,
-  deduplicationWindowMs: undefined,
-  orderingKey: undefined,
-  consumerTimeoutMs: undefined,
-}

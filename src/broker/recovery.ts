@@ -226,11 +226,6 @@ export class Recovery implements RecoveryHandler {
     const namespace = broker.namespaces.get(definition.n)
     if (namespace === undefined) throw new WaybillError('STORAGE_DAMAGED', `a definition names the unknown namespace ${definition.n}`)
     switch (definition.op) {
-      case 'namespace-delete':
-        this.#delayed.delete(namespace.delayed.number)
-        for (const queue of [...namespace.queues.values()]) this.#removeQueue(namespace, queue)
-        broker.namespaces.delete(definition.n)
-        return
       case 'exchange': {
         const { name, kind, routing, autoDelete, internal } = definition
         const table = argumentsFromText(definition.arguments)

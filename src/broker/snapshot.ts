@@ -56,7 +56,7 @@ export function snapshotOf(broker: Broker): Uint8Array[] {
 }
 
 /** All durable definitions, in an order in which they can be replayed. */
-export function definitionsOf(broker: Broker): Definition[] {
+function definitionsOf(broker: Broker): Definition[] {
   const definitions: Definition[] = []
   for (const namespace of broker.namespaces.values()) {
     definitions.push({ op: 'namespace', n: namespace.name, delayedNumber: namespace.delayed.number })

@@ -35,7 +35,7 @@ const EXPIRATION_MS_MAX = 999_999_999_999_999
 const DIGITS = /^[0-9]{1,15}$/
 
 /** The neutral properties of decoded AMQP ones. */
-export function canonicalOf(source: AmqpProperties): MessageProperties {
+function canonicalOf(source: AmqpProperties): MessageProperties {
   const result: Mutable<MessageProperties> = {
     headers: source.headers?.toMap() ?? new Map<string, HeaderValue>(),
     durable: source.deliveryMode === DELIVERY_MODE_PERSISTENT,
@@ -51,7 +51,7 @@ export function canonicalOf(source: AmqpProperties): MessageProperties {
 }
 
 /** The AMQP properties of neutral ones. */
-export function amqpPropertiesOf(source: MessageProperties): AmqpProperties<EncodableTable> {
+function amqpPropertiesOf(source: MessageProperties): AmqpProperties<EncodableTable> {
   const result: AmqpProperties<EncodableTable> = { deliveryMode: source.durable ? DELIVERY_MODE_PERSISTENT : 1 }
   for (const name of TEXTS) {
     const text = source[name]

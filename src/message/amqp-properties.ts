@@ -49,7 +49,7 @@ export interface AmqpProperties<Headers = FieldTable> {
 }
 
 /** Flag bit of each property. */
-export const PROPERTY_FLAG = {
+const PROPERTY_FLAG = {
   contentType: 0x8000,
   contentEncoding: 0x4000,
   headers: 0x2000,
@@ -226,7 +226,7 @@ export function decodeAmqpProperties(bytes: Uint8Array, start = 0, end: number =
 }
 
 /** Appends properties with their flags. @throws PRECONDITION_FAILED when a text has more than 255 bytes */
-export function writeAmqpProperties(writer: ByteWriter, properties: AmqpProperties<EncodableTable>): void {
+function writeAmqpProperties(writer: ByteWriter, properties: AmqpProperties<EncodableTable>): void {
   let flags = 0
   for (const name of PROPERTY_NAMES) if (properties[name] !== undefined) flags |= PROPERTY_FLAG[name]
   writer.uint16(flags)

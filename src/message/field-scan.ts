@@ -86,13 +86,6 @@ export function skipEntry(bytes: Uint8Array, offset: number, end: number): numbe
   return skipField(bytes, offset + 1 + (bytes[offset] as number), end, 1)
 }
 
-/** Checks the entries in `bytes[start, end)` (a table without its size) as decoding would, without allocating. @throws SYNTAX_ERROR as {@link readTable} */
-export function validateEntries(bytes: Uint8Array, start: number, end: number): void {
-  beginEntries()
-  let at = start
-  while (at < end) at = skipEntry(bytes, at, end)
-}
-
 /**
  * Finds a top-level entry in the entries `bytes[start, end)` (a table without its size) that were validated before. Allocation-free.
  * @returns the offset of the type tag of the first entry with that name, or -1
@@ -115,7 +108,7 @@ export function findTableEntry(bytes: Uint8Array, start: number, end: number, na
 }
 
 /** What {@link integerAt} answers when the value is not an integer. */
-export const NOT_INTEGER = Number.NaN
+const NOT_INTEGER = Number.NaN
 
 /** The integer whose tag is at `tagAt` (any width, rounded to a double beyond 2^53), or NaN when it is something else. The entry was validated before. */
 export function integerAt(bytes: Uint8Array, tagAt: number): number {

@@ -5,7 +5,7 @@ import { fields, shortText, tables } from '../../test/arbitraries/fields.ts'
 import { encodeText } from '../base/text.ts'
 import { WaybillError } from '../base/errors.ts'
 import { LIMITS } from '../base/limits.ts'
-import { findTableEntry, integerAt, validateEntries } from './field-scan.ts'
+import { beginEntries, findTableEntry, integerAt, skipEntry } from './field-scan.ts'
 import { decodeField, decodeTable, encodeTable } from './field-table.ts'
 import { booleanOf, field, fieldOf, FieldTable, headerValueOf, integerOf, textOf } from './field.ts'
 import type { Encodable } from './field.ts'
@@ -20,6 +20,13 @@ const mutatedTables = fc
     for (const [at, value] of changes) if (bytes.length > 0) bytes[at % bytes.length] = value
     return bytes.subarray(0, Math.max(0, bytes.length - cut + 3))
   })
+
+/** Walks over the entries as the scan of properties does. */
+function validateEntries(bytes: Uint8Array, start: number, end: number): void {
+  beginEntries()
+  let at = start
+  while (at < end) at = skipEntry(bytes, at, end)
+}
 
 test('a table survives the round trip with tags, order and duplicates', () => {
   fc.assert(

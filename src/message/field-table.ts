@@ -31,7 +31,7 @@ export function writeEntry(writer: ByteWriter, name: string, value: Field, depth
 }
 
 /** Appends one value with its tag. */
-export function writeField(writer: ByteWriter, value: Field, depth = 0): void {
+function writeField(writer: ByteWriter, value: Field, depth = 0): void {
   if (depth > LIMITS.headerNestingMax)
     throw new WaybillError('PRECONDITION_FAILED', `a header is nested deeper than ${LIMITS.headerNestingMax}`)
   writer.uint8(value.tag.charCodeAt(0))
