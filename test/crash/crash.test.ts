@@ -43,5 +43,7 @@ test('notices messages that come back when acceptances are believed that were ne
 })
 
 test('notices a journal whose end was wiped', async () => {
-  await mustFail({ sabotage: wipeJournalEnd }, /confirmed messages are lost|came back after|without the redelivered mark/)
+  // What was wiped may be older than a checkpoint: then the server itself notices, and does not start.
+  const noticed = /confirmed messages are lost|came back after|without the redelivered mark|the journal ends .* before the checkpoint/
+  await mustFail({ sabotage: wipeJournalEnd }, noticed)
 })
