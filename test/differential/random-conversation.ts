@@ -36,6 +36,8 @@ export async function randomConversation(script: Script, seed: number, stepCount
 class Conversation {
   readonly #script: Script
   readonly #random: () => number
+  /** Either queues that refuse or dead letters: RabbitMQ loses a dead letter for a full queue that refuses, a documented difference. */
+  readonly #refuses: boolean
   #channel: ScriptChannel | undefined
   #channelCount = 0
   #publishCount = 0
@@ -45,6 +47,7 @@ class Conversation {
   constructor(script: Script, random: () => number) {
     this.#script = script
     this.#random = random
+    this.#refuses = this.#chance(0.5)
   }
 
   async start(): Promise<void> {
@@ -162,12 +165,12 @@ class Conversation {
     const table: Record<string, Table[string]> = {}
     if (this.#chance(0.4)) {
       table['x-max-length'] = 1 + Math.floor(this.#random() * 3)
-      if (this.#chance(0.6)) table['x-overflow'] = this.#pick(['drop-head', 'reject-publish', 'reject-publish-dlx'])
+      if (this.#refuses && this.#chance(0.6)) table['x-overflow'] = this.#pick(['drop-head', 'reject-publish', 'reject-publish-dlx'])
     } else if (this.#chance(0.5)) {
       // Never with a length: a full queue with priorities drops another message than RabbitMQ's, a documented difference.
       table['x-max-priority'] = 3
     }
-    if (this.#chance(0.5)) {
+    if (!this.#refuses && this.#chance(0.5)) {
       table['x-dead-letter-exchange'] = this.#pick(['', ...EXCHANGES])
       if (this.#chance(0.6)) table['x-dead-letter-routing-key'] = this.#pick([...QUEUES, 'k'])
     }

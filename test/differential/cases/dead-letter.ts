@@ -264,3 +264,19 @@ deadLetterCases
     }
     await ch.getWhenThere('q', true)
   })
+  .add(
+    'a dead letter for a full queue that refuses',
+    async (s) => {
+      const ch = await s.channel()
+      await ch.declareQueue('dead', { 'x-max-length': 1, 'x-overflow': 'reject-publish' })
+      await ch.declareQueue('q', { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' })
+      for (const body of ['1', '2']) ch.publish('', 'q', body)
+      await ch.untilCount('q', 2)
+      await ch.get('q')
+      await ch.get('q')
+      ch.nack(2, false, true)
+      await ch.quiet(200)
+      await ch.call('queue.declare', { queue: 'dead', passive: true })
+    },
+    { difference: 'A dead letter is taken even over the length of a queue that refuses, so that it is not lost; RabbitMQ loses it.' },
+  )
