@@ -126,7 +126,7 @@ function scanIdentity(bytes: Uint8Array, start: number, end: number, flags: numb
     facets.messageIdLength = at - facets.messageIdOffset
   }
   if (flags & 0x0040) {
-    if (end - at < 8) throw cutOff(at)
+    if (end - at < 8) throw cutOff()
     facets.timestampSeconds = readUint32(bytes, at) * 2 ** 32 + readUint32(bytes, at + 4)
     at += 8
   }
@@ -142,10 +142,10 @@ function scanIdentity(bytes: Uint8Array, start: number, end: number, flags: numb
 }
 
 function scanHeaders(bytes: Uint8Array, start: number, end: number, facets: MessageFacets): number {
-  if (end - start < 4) throw cutOff(start)
+  if (end - start < 4) throw cutOff()
   const headersStart = start + 4
   const headersEnd = headersStart + readUint32(bytes, start)
-  if (headersEnd > end) throw cutOff(start)
+  if (headersEnd > end) throw cutOff()
   facets.headersOffset = headersStart
   facets.headersLength = headersEnd - headersStart
   beginEntries()
@@ -318,9 +318,9 @@ function patchHeader(writer: ByteWriter, name: string, changes: NonNullable<Prop
 function propertyEnd(bytes: Uint8Array, at: number, end: number, name: keyof typeof PROPERTY_FLAG): number {
   switch (name) {
     case 'headers': {
-      if (end - at < 4) throw cutOff(at)
+      if (end - at < 4) throw cutOff()
       const next = at + 4 + readUint32(bytes, at)
-      if (next > end) throw cutOff(at)
+      if (next > end) throw cutOff()
       return next
     }
     case 'deliveryMode':
@@ -328,7 +328,7 @@ function propertyEnd(bytes: Uint8Array, at: number, end: number, name: keyof typ
       octet(bytes, at, end)
       return at + 1
     case 'timestamp':
-      if (end - at < 8) throw cutOff(at)
+      if (end - at < 8) throw cutOff()
       return at + 8
     default:
       return shortEnd(bytes, at, end)
@@ -344,7 +344,7 @@ function writeShort(writer: ByteWriter, name: string, text: string): void {
 }
 
 function readFlags(bytes: Uint8Array, start: number, end: number): number {
-  if (end - start < 2) throw cutOff(start)
+  if (end - start < 2) throw cutOff()
   const flags = ((bytes[start] as number) << 8) | (bytes[start + 1] as number)
   if ((flags & FLAGS_INVALID) !== 0) throw new WaybillError('SYNTAX_ERROR', `the property flags 0x${flags.toString(16)} name no property`)
   return flags
@@ -352,19 +352,20 @@ function readFlags(bytes: Uint8Array, start: number, end: number): number {
 
 /** Offset after the short string at `at`. */
 function shortEnd(bytes: Uint8Array, at: number, end: number): number {
-  if (at >= end) throw cutOff(at)
+  if (at >= end) throw cutOff()
   const next = at + 1 + (bytes[at] as number)
-  if (next > end) throw cutOff(at)
+  if (next > end) throw cutOff()
   return next
 }
 
 function octet(bytes: Uint8Array, at: number, end: number): number {
-  if (at >= end) throw cutOff(at)
+  if (at >= end) throw cutOff()
   return bytes[at] as number
 }
 
-function cutOff(at: number): WaybillError {
-  return new WaybillError('SYNTAX_ERROR', `the property at offset ${at} ends beyond the content header`)
+/** Where is not said: offsets here are those of a chunk of input, which mean nothing to the sender. */
+function cutOff(): WaybillError {
+  return new WaybillError('SYNTAX_ERROR', 'a property ends beyond the content header')
 }
 
 function readUint32(bytes: Uint8Array, at: number): number {
