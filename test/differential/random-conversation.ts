@@ -16,7 +16,7 @@ const EXCHANGES = ['x', 'y', 'z'] as const
 const KEYS = ['k', 'k.l', 'k.l.m', '*.l', 'k.#', '#', ''] as const
 
 /** Random numbers from a seed (mulberry32). */
-export function seededRandom(seed: number): () => number {
+function seededRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
