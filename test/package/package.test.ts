@@ -8,10 +8,10 @@ import { sparePort } from '../peers/spare-port.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** What the installed package finds: this Node.js first, and nothing of the checkout. */
+/** What the installed package finds: this Node.js first, and nothing of the checkout; how registries are reached (certificates) stays. */
 const ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
   Object.entries({ ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` }).filter(
-    ([name]) => !/^(npm_|INIT_CWD$|NODE_|WAYBILL_(?!TEST_RUN))/i.test(name),
+    ([name]) => !/^(npm_|INIT_CWD$|NODE_(?!EXTRA_CA_CERTS)|WAYBILL_(?!TEST_RUN))/i.test(name),
   ),
 )
 
