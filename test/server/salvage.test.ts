@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { SystemClock } from '../../src/base/clock.ts'
 import { SystemRandom } from '../../src/base/random.ts'
 import { FileDisk } from '../../src/storage/file-disk.ts'
+import { RECORD } from '../../src/broker/message-record.ts'
 import { openStorage } from '../../src/storage/file-storage.ts'
 import { TrackedClock } from '../conformance/tracked-clock.ts'
 import { StorageModel } from '../conformance/storage-model.ts'
@@ -23,7 +24,10 @@ async function damagedFolder(folder: string): Promise<void> {
   model.storage = storage
   storage.start(model)
   for (let i = 0; i < 20; i++) {
-    model.publish(1000)
+    // A settlement of nothing: a record that a broker takes.
+    storage.journal.reserve(RECORD.settled, 1000)
+    storage.journal.buffer.fill(0, storage.journal.offset, storage.journal.offset + 1000)
+    storage.journal.seal()
     const committed = new Promise<void>((resolve) => {
       model.committed = () => resolve()
     })
