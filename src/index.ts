@@ -1,13 +1,6 @@
 /**
- * The public door of the package `waybill`: what applications import. The broker itself is started by the `waybill` command.
- *
- * @example
- * ```ts
- * import { ERRORS, type ErrorCode } from 'waybill'
- *
- * const code: ErrorCode = 'STORAGE_FULL'
- * console.log(ERRORS[code].text, ERRORS[code].help)
- * ```
+ * The public door of the package `waybill`: what applications import. It offers the coded errors, with what happened and what to do about
+ * each; the broker itself is started by the `waybill` command.
  */
 export { ERRORS, WaybillError } from './base/errors.ts'
 export type { Closes, ErrorCode, ErrorRow } from './base/errors.ts'
